@@ -1,12 +1,13 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the plans of 41 fixed clusters before and after a change that must not change any plan.
+"""Compare the plans of 43 fixed clusters before and after a change that must not change any plan.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.compare_plans record /tmp/before.json
     .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.compare_plans compare /tmp/before.json
 
-The clusters come from tests/support/generate_cluster.py. Together they have every goal, every preset and
-rules of every kind. `compare` exits with 1 and names the first difference of each plan that is not the same.
+The clusters come from generate_cluster.py and generate_storage.py in tests/support. Together they have every
+goal, every preset and rules of every kind. `compare` exits with 1 and names the first difference of each plan
+that is not the same.
 `--without-texts` ignores the wording that is meant for people.
 """
 
@@ -27,6 +28,7 @@ from ..plugins.module_utils._model.policy.policy import Policy
 from ..plugins.module_utils._planning.placement.placer import place
 from ..plugins.module_utils._planning.planner import plan
 from ..tests.support.generate_cluster import Shape, generate
+from ..tests.support.generate_storage import StorageShape, generate_storage
 from .run import cores
 
 GIB = 1024**3
@@ -56,13 +58,13 @@ RULES = (
 class Case:
     """A cluster, and what is asked of the planner: a policy, or a request for a placement."""
 
-    shape: Shape
+    shape: Shape | StorageShape
     policy: Mapping[str, object] = field(default_factory=dict)
     request: Mapping[str, object] | None = None
 
 
 def cases() -> dict[str, Case]:
-    """The 41 cases, by name."""
+    """The 43 cases, by name."""
     spread = {
         "default": Case(Shape(seed=1)),
         "large": Case(Shape(hosts=16, guests=300, seed=2)),
@@ -157,7 +159,14 @@ def cases() -> dict[str, Case]:
             },
         ),
     }
-    return {**spread, **others, **presets, **placements}
+    datastores = {
+        "storage": Case(
+            StorageShape(disks=60, datastores=6, seed=70, rules=2, maintenance=1),
+            {"goal": "storage", "storage": {"max_spread": 20, "rules": [{"by": "name_prefix"}]}},
+        ),
+        "preset-sdrs": Case(StorageShape(disks=60, datastores=6, seed=71, busy=0.2), {"preset": "sdrs"}),
+    }
+    return {**spread, **others, **presets, **placements, **datastores}
 
 
 def answers() -> dict[str, Any]:
@@ -168,7 +177,8 @@ def answers() -> dict[str, Any]:
 
 
 def _answer(case: Case) -> Any:
-    snapshot = generate(case.shape)
+    shape = case.shape
+    snapshot = generate_storage(shape) if isinstance(shape, StorageShape) else generate(shape)
     try:
         if case.request is not None:
             return place([snapshot], PlacementRequest.from_json(case.request)).to_json()

@@ -21,7 +21,7 @@ ADAPTERS = ("proxmox", "vmmanager", "vsphere")
 ROOMS = ("api", "read", "migrate")
 SHARED = tuple(
     f"{UTILS}/_platforms/{name}.py"
-    for name in ("connection", "errors", "protocol", "transport", "values", "waiting")
+    for name in ("connection", "errors", "protocol", "storage_protocol", "transport", "values", "waiting")
 )
 
 # A layer, and what it may import besides itself. A file that is named alone is a layer of its own.
@@ -84,6 +84,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_planning/snapshots",
         f"{UTILS}/_planning/verify",
     ),
+    f"{UTILS}/_planning/storage": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning/errors.py",
+        f"{UTILS}/_planning/model",
+        f"{UTILS}/_planning/verify",
+    ),
     # Who judges a plan knows nothing of how it was made.
     f"{UTILS}/_planning/verify": (f"{UTILS}/_model",),
     f"{UTILS}/_platforms": (f"{UTILS}/_model",),
@@ -104,6 +110,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_execution": (
         f"{UTILS}/_model",
         f"{UTILS}/_platforms/protocol.py",
+        f"{UTILS}/_platforms/storage_protocol.py",
         f"{UTILS}/_platforms/errors.py",
     ),
     f"{UTILS}/_state": (f"{UTILS}/_model",),

@@ -148,8 +148,10 @@ class _Dumper(yaml.SafeDumper):
         return super().represent_sequence(tag, sequence, flow_style=words)
 
     def generate_anchor(self, node: yaml.Node) -> str:
-        # Named after the first option, since a dictionary does not know its own name.
-        return f"with_{node.value[0][0].value}_{len(node.value)}"
+        # Named after the first option, since a dictionary does not know its own name; two may begin alike.
+        name = f"with_{node.value[0][0].value}_{len(node.value)}"
+        alike = sum(str(anchor).startswith(name) for anchor in self.anchors.values())
+        return f"{name}_{alike + 1}" if alike else name
 
 
 def texts() -> dict[str, str]:

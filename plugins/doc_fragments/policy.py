@@ -21,7 +21,7 @@ options:
         hosts.
       - The guides to coming from these systems list what each of their options is called here.
     type: str
-    choices: [fdrs, vmmanager, proxmox_rebalancing, proxlb, drs, proxmox]
+    choices: [fdrs, vmmanager, proxmox_rebalancing, proxlb, drs, proxmox, sdrs]
   goal:
     description:
       - V(spread) restores rules and brings the fullest and the emptiest host within O(max_spread) points of each
@@ -34,9 +34,199 @@ options:
         to O(relieve.target). All other guests stay.
       - V(consolidate) restores rules and empties as many hosts as the capacity of the others allows, so that they
         can be switched off. RV(plan.emptied) lists them. No guest moves to a host that runs no guests.
+      - V(storage) migrates no guest. It only moves disks between datastores, as O(storage) says.
     type: str
-    choices: [spread, relieve, rules, evacuate, consolidate]
+    choices: [spread, relieve, rules, evacuate, consolidate, storage]
     default: spread
+  storage:
+    description: The desired state of datastores. Disks are moved after the guests have been migrated. Without it
+      no disk changes its datastore, unless O(goal=storage).
+    type: dict
+    suboptions:
+      utilisation:
+        description: Percentage of a datastore's capacity in use above which disks are moved off it.
+        type: float
+        default: 80
+      max_spread:
+        description: Maximum difference between the fullest and the emptiest datastore, in percentage points, among
+          those that can take each other's disks. Space is not levelled when it is left out.
+        type: float
+      latency:
+        description: Latency of a datastore in milliseconds above which disks are moved off it, where the platform
+          reports it. Latency does not count when it is left out.
+        type: float
+      min_difference:
+        description: Minimum difference in use between the source and the target of a move, in percentage points.
+          Moves for rules, and off a datastore that is emptied, need none.
+        type: float
+        default: 5
+      reserve:
+        description: Space that is kept free on every datastore, such as V(50G).
+        type: str
+        default: '0'
+      growth:
+        description: Percentage of the space that thin disks have not taken yet which counts as in use.
+        type: float
+        default: 0
+      keep_together:
+        description: Whether all disks of a guest that lie on one datastore move together. With V(false) each moves
+          by itself.
+        type: bool
+        default: true
+      evacuate:
+        description: Datastores that all disks leave and that receive none. Those in maintenance mode are emptied
+          in any case.
+        type: dict
+        suboptions: &with_names_7_2
+          names:
+            description: Ids, names, or shell patterns of names, such as V(ssd*).
+            type: list
+            elements: str
+          regex:
+            description: Regular expression that must match a name from its start.
+            type: str
+          tags:
+            description: Shell patterns of tags.
+            type: list
+            elements: str
+          types:
+            description: Types, such as V(VMFS), V(NFS), V(lvmthin) or V(rbd).
+            type: list
+            elements: str
+          classes:
+            description: Classes, such as V(gold).
+            type: list
+            elements: str
+          clusters:
+            description: Names or shell patterns of clusters of datastores.
+            type: list
+            elements: str
+          where:
+            description: JMESPath expression that is true for the datastore, such as V(shared && type == 'NFS').
+              Requires the Python library C(jmespath).
+            type: str
+      rules:
+        description: Which guests or disks are on different datastores.
+        type: list
+        elements: dict
+        suboptions:
+          by:
+            description:
+              - How members are found, as in O(rules[].by).
+              - With V(disks) the members are the disks of each guest of O(storage.rules[].guests).
+            type: str
+            choices: [name_prefix, regex, tag, pool, guests, disks]
+            required: true
+          kind:
+            description: V(anti_affinity) keeps members on different datastores, V(affinity) on one.
+            type: str
+            choices: [anti_affinity, affinity]
+            default: anti_affinity
+          pattern:
+            description: Regular expression for V(regex), shell pattern for V(tag) and V(pool).
+            type: str
+          guests:
+            description: The guests, for V(guests) and V(disks).
+            type: dict
+            suboptions: &with_names_7
+              names:
+                description: Ids, names, or shell patterns of names, such as V(web*).
+                type: list
+                elements: str
+              regex:
+                description: Regular expression that must match a name from its start.
+                type: str
+              tags:
+                description: Shell patterns of tags. Hosts have no tags.
+                type: list
+                elements: str
+              pools:
+                description: Names or shell patterns of pools.
+                type: list
+                elements: str
+              labels:
+                description: Labels with their values, all of which must be present. Guests have no labels.
+                type: dict
+              kinds:
+                description: Kinds of guests. Hosts have no kind.
+                type: list
+                elements: str
+                choices: [vm, container]
+              where:
+                description: JMESPath expression that is true for the guest or host, such as V(tags[?@ == 'prod']
+                  && power == 'running'). It is evaluated with the fields that a snapshot has. Requires the Python
+                  library C(jmespath).
+                type: str
+          name:
+            description: Prefix of the names of the resulting rules.
+            type: str
+          min_members:
+            description: Minimum number of members of a rule.
+            type: int
+            default: 2
+          strict:
+            description: Whether the rule must hold. With V(false) it is a preference.
+            type: bool
+            default: true
+      platform_rules:
+        description: Whether the rules of the platform for datastores apply.
+        type: bool
+        default: true
+      placement:
+        description: Where the disks of some guests may lie. The last entry that selects a guest applies.
+        type: list
+        elements: dict
+        suboptions:
+          guests:
+            description: The guests.
+            type: dict
+            required: true
+            suboptions: *with_names_7
+          datastores:
+            description: The datastores where their disks may lie.
+            type: dict
+            required: true
+            suboptions: *with_names_7_2
+      exclude:
+        description: Datastores and guests that take no part.
+        type: dict
+        suboptions:
+          sources:
+            description: Datastores that no disk leaves.
+            type: dict
+            suboptions: *with_names_7_2
+          targets:
+            description: Datastores that receive no disk.
+            type: dict
+            suboptions: *with_names_7_2
+          guests:
+            description: Guests whose disks are not moved.
+            type: dict
+            suboptions: *with_names_7
+      allow_blockers:
+        description: Blockers of disks that are ignored, such as V(snapshot_chain).
+        type: list
+        elements: str
+      max_moves:
+        description: Maximum number of moves. No limit when it is left out.
+        type: int
+      max_bytes:
+        description: Maximum sum of bytes that are copied, such as V(2T).
+        type: str
+      max_per_datastore:
+        description: Maximum concurrent moves per datastore, off it and onto it together.
+        type: int
+        default: 2
+      bandwidth:
+        description: Bytes per second that one move copies. Only estimates depend on it.
+        type: str
+        default: '200000000'
+      other_balancers:
+        description: What to do with datastores on which something else moves disks by itself, such as Storage DRS.
+          V(respect) leaves them alone and names them.
+        type: str
+        choices: [respect, ignore]
+        default: respect
   evacuate:
     description:
       - Hosts that all running guests leave and that receive no guests. It is required for O(goal=evacuate) and
@@ -44,34 +234,7 @@ options:
       - Guests that cannot leave are in RV(plan.immovable) with the reason, and RV(summary.status) is not V(balanced)
         then.
     type: dict
-    suboptions: &with_names_7
-      names:
-        description: Ids, names, or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that must match a name from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags. Hosts have no tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels with their values, all of which must be present. Guests have no labels.
-        type: dict
-      kinds:
-        description: Kinds of guests. Hosts have no kind.
-        type: list
-        elements: str
-        choices: [vm, container]
-      where:
-        description: JMESPath expression that is true for the guest or host, such as V(tags[?@ == 'prod'] && power
-          == 'running'). It is evaluated with the fields that a snapshot has. Requires the Python library C(jmespath).
-        type: str
+    suboptions: *with_names_7
   relieve:
     description: When a host is overloaded, and how far it is relieved. It is required for O(goal=relieve).
     type: dict

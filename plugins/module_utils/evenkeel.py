@@ -35,20 +35,21 @@ from ._ansible.options.platform import MovingOptions
 from ._ansible.options.policy import policy_in_plain_numbers
 from ._ansible.state_session import ClusterStateOptions, LockOptions
 from ._execution.clock import SystemClock
-from ._execution.progress import Moving, Progress
+from ._execution.progress import DiskProgress, Moving, MovingDisks, Progress
 from ._execution.stopping import StopSignal
 from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
 from ._model.headroom import Headroom, HostFailure, LargestGuest, LostGuest, SizeClass
-from ._model.outcome import MigrationOutcome, Outcome
+from ._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
-from ._model.plan import ClusterState, Migration, Plan, Proof, Unresolved, Violation
+from ._model.plan import ClusterState, DiskMove, Migration, Plan, Proof, StoragePlan, Unresolved, Violation
 from ._model.policy.choices import Choices, LeftOut, Pinned
 from ._model.policy.policy import Policy
+from ._model.policy.storage import StoragePolicy
 from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
-from ._model.snapshot import ClusterRef, Disk, Guest, Host, Notice, Rule, Snapshot
+from ._model.snapshot import ClusterRef, Datastore, Disk, Guest, Host, Notice, Rule, Snapshot
 from ._planning.by_hand import moved_by
 from ._planning.by_hand import plan_back as _plan_back
 from ._planning.by_hand import plan_move as _plan_move
@@ -66,7 +67,11 @@ __all__ = (
     "ClusterRef",
     "ClusterState",
     "Connection",
+    "Datastore",
     "Disk",
+    "DiskMove",
+    "DiskMoveOutcome",
+    "DiskProgress",
     "EvenKeelError",
     "Execution",
     "Guest",
@@ -81,6 +86,7 @@ __all__ = (
     "Migration",
     "MigrationOutcome",
     "Moving",
+    "MovingDisks",
     "Notice",
     "Outcome",
     "Pinned",
@@ -101,6 +107,8 @@ __all__ = (
     "Snapshot",
     "StateError",
     "Stop",
+    "StoragePlan",
+    "StoragePolicy",
     "Unplaced",
     "Unresolved",
     "Violation",
@@ -173,10 +181,12 @@ def read(
     history: float | str = 3600,
     sustained: int = 1,
     sustained_for: float | str = 0,
+    storage: bool = False,
 ) -> Snapshot:
     """The cluster as it is. Loads are averages over the `window`, in seconds or with a unit such as 1h; 0 for
     present values. `history`: how far back the platform's own record of migrations is read. `sustained` and
-    `sustained_for`: as in the policy that is to be planned by.
+    `sustained_for`: as in the policy that is to be planned by. `storage`: also what only a policy with
+    storage requires.
 
     Raises PlatformError and StateError.
     """
@@ -187,6 +197,7 @@ def read(
         history=history,
         sustained=sustained,
         sustained_for=sustained_for,
+        storage=storage,
     )
     snapshot, notices = read_cluster(options)
     _warn(notices)

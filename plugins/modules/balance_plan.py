@@ -301,6 +301,48 @@ summary:
       description: Number of hosts that the plan empties, with O(goal=consolidate).
       type: int
       sample: 0
+    storage:
+      description: The disk moves of the plan in a few numbers.
+      returned: when the policy says anything about datastores
+      type: dict
+      version_added: 1.3.0
+      contains:
+        status:
+          description: As RV(summary.status), of the datastores alone.
+          type: str
+          sample: balanced
+        moves:
+          description: Number of disk moves.
+          type: int
+          sample: 4
+        waves:
+          description: Number of waves of disk moves.
+          type: int
+          sample: 1
+        bytes:
+          description: Bytes to copy.
+          type: int
+          sample: 343597383680
+        bytes_lower_bound:
+          description: Lower bound of the bytes. No allowed plan achieves the same with fewer.
+          type: int
+          sample: 343597383680
+        optimal:
+          description: Whether it is proven that no plan achieves the same with fewer bytes.
+          type: bool
+          sample: true
+        violations_before:
+          description: Number of violated rules for datastores before the plan.
+          type: int
+          sample: 1
+        violations_after:
+          description: The same after the plan.
+          type: int
+          sample: 0
+        unresolved:
+          description: Number of findings about datastores that the plan does not resolve.
+          type: int
+          sample: 0
 error:
   description: Kind of the error, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
   returned: failure
@@ -634,6 +676,145 @@ plan:
       type: list
       elements: str
       sample: [host-15]
+    storage:
+      description: The moves of disks between datastores, which come after the migrations.
+      version_added: 1.3.0
+      returned: with O(storage), or with O(goal=storage)
+      type: dict
+      contains:
+        status:
+          description: As that of the plan, for datastores.
+          type: str
+          sample: balanced
+        moves:
+          description: The moves in an order that holds the limits of every datastore at every moment.
+          type: list
+          elements: dict
+          contains:
+            step:
+              description: Number of the move. It counts on from those of the migrations.
+              type: int
+              sample: 10
+            wave:
+              description: Number of the wave. Moves of one wave can run at the same time.
+              type: int
+              sample: 1
+            guest:
+              description: Id and name of the guest.
+              type: dict
+              sample: {"id": "vm-42", "name": "web01"}
+            host:
+              description: Id of the host of the guest at that time.
+              type: str
+              sample: host-15
+            disks:
+              description: Ids of its disks that are moved.
+              type: list
+              elements: str
+              sample: ["2000", "2001", "home"]
+            from:
+              description: Id of the source datastore.
+              type: str
+              sample: nfs1
+            to:
+              description: Id of the target datastore.
+              type: str
+              sample: nfs2
+            kind:
+              description: Purpose, C(rule), C(evacuate), C(placement), C(space), C(latency), C(level) or C(parking).
+              type: str
+              sample: space
+            why:
+              description: Reason.
+              type: str
+              sample: takes nfs1 from 97.0 % to 79.9 %
+            after:
+              description: Numbers of the steps that must succeed first.
+              type: list
+              elements: int
+              sample: [8]
+            bytes:
+              description: Bytes that are copied.
+              type: int
+              sample: 107374182400
+            room:
+              description: Bytes that the copy may take on the target.
+              type: int
+              sample: 107374182400
+            seconds:
+              description: Estimated duration.
+              type: float
+              sample: 536.9
+        before:
+          description: The datastores before.
+          type: dict
+          contains:
+            datastores: &datastores
+              description:
+                - By the id of each datastore its C(name), C(capacity) and C(used) in bytes, C(percent) in use, C(latency) in milliseconds and
+                  the number of its C(disks). Null if unknown.
+              type: dict
+              sample: {"nfs1": {"name": "nfs1", "capacity": 1399511627776, "used": 1357526279000, "percent": 97.0, "latency": 8.9, "disks": 15}}
+            violations: *violations
+        after:
+          description: The datastores after.
+          type: dict
+          contains:
+            datastores: *datastores
+            violations: *violations
+        proof:
+          description: Proven facts about the moves.
+          type: dict
+          contains:
+            bytes:
+              description: Bytes that all moves copy.
+              type: int
+              sample: 333214512852
+            bytes_lower_bound:
+              description: No allowed plan that resolves all findings copies fewer bytes. 0 when findings remain.
+              type: int
+              sample: 333214512852
+            optimal:
+              description: Whether this plan resolves all findings with that number of bytes.
+              type: bool
+              sample: true
+            method:
+              description: Method of the proof.
+              type: str
+              sample: all ends that moves of the minimum difference can reach were looked at
+        unresolved:
+          description: Findings about datastores that the plan does not resolve, as in the list for hosts.
+          type: list
+          elements: dict
+          sample:
+            - {"what": "nfs1", "why": "it is at 90.3 % and its limit is 80.0 %", "code": "datastore_full", "subject": "nfs1"}
+        immovable:
+          description: Disks that would have to move but cannot.
+          type: list
+          elements: dict
+          contains:
+            guest:
+              description: Id and name of the guest.
+              type: dict
+              sample: {"id": "vm-7", "name": "nas"}
+            disks:
+              description: Ids of the disks.
+              type: list
+              elements: str
+              sample: ["2001"]
+            datastore:
+              description: Id of the datastore that they are on.
+              type: str
+              sample: nfs1
+            why:
+              description: Reason why they cannot move.
+              type: str
+              sample: "it can't be moved: raw_device"
+        notices:
+          description: Assumptions about values that were not measured or not read, one line each.
+          type: list
+          elements: str
+          sample: ["The size of nfs9 is not reported; it receives no disks for space."]
     reclaimable:
       description:
         - By the id of each host that frees memory on demand, such as the cache of ZFS, bytes of its memory that are C(used), and bytes

@@ -57,6 +57,16 @@ options:
     type: str
     default: "0"
     version_added: 1.1.0
+  storage:
+    description:
+      - Also reads what only a policy with O(evenkeel.cluster.balance_plan#module:storage) requires.
+      - On Proxmox VE, the disks of guests that do not run, which takes one call for each such guest; and the id of each disk, the
+        reasons why it is not moved, and the space that it takes, which takes one call for each disk on thin storage.
+      - On vSphere, the latency of datastores, what disks on slow ones read and write, the space that each disk takes, and the files of
+        guests that are no disk.
+    type: bool
+    default: false
+    version_added: 1.3.0
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.
@@ -92,6 +102,15 @@ EXAMPLES = r"""
     api_token_secret: "{{ vault_pve_token }}"
     ca_path: /etc/pve/pve-root-ca.pem
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
+
+- name: Read a Proxmox VE cluster for a plan that moves disks between storages
+  evenkeel.cluster.cluster_facts:
+    platform: proxmox
+    api_host: pve1.example.com
+    api_user: balancer@pve
+    api_token_id: evenkeel
+    api_token_secret: "{{ vault_pve_token }}"
+    storage: true
 
 - name: Read a cluster of a VMmanager 6
   evenkeel.cluster.cluster_facts:
@@ -179,7 +198,7 @@ ansible_facts:
         schema:
           description: Name and version of this shape.
           type: str
-          sample: evenkeel.cluster/snapshot/1
+          sample: evenkeel.cluster/snapshot/2
         platform:
           description: Platform of the cluster.
           type: str
@@ -210,6 +229,22 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{"id": "vm-42", "name": "web01", "kind": "vm", "host": "host-12", "power": "running", "migratable": true}]
+        datastores:
+          description:
+            - Datastores, each of them once, with type, size, free space, the hosts that have it, and why it receives no disk.
+            - On Proxmox VE, a storage that only one node has is named with that node, such as V(local-lvm@pve1).
+          returned: when there is any
+          type: list
+          elements: dict
+          sample: [{"id": "ceph", "name": "ceph", "shared": true, "hosts": ["pve1", "pve2"], "type": "rbd", "free": 549755813888}]
+          version_added: 1.3.0
+        storage_rules:
+          description: Rules of the platform for datastores, such as those of Storage DRS.
+          returned: when there is any
+          type: list
+          elements: dict
+          sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "source": "storage-drs-rule:web"}]
+          version_added: 1.3.0
         rules:
           description: Affinity, anti-affinity and host rules of the platform.
           type: list

@@ -44,8 +44,8 @@ options:
     description: Which lists are returned. RV(clusters), RV(summary) and RV(report) always are.
     type: list
     elements: str
-    choices: [runs, migrations, days, guests, failures]
-    default: [runs, migrations, days, guests, failures]
+    choices: [runs, migrations, days, guests, failures, disk_moves]
+    default: [runs, migrations, days, guests, failures, disk_moves]
   max_entries:
     description: Maximum length of each list. RV(cut) names the lists that are longer. RV(report) and RV(summary) cover all entries.
     type: int
@@ -460,6 +460,88 @@ failures:
       description: When it last occurred, in UTC.
       type: str
       sample: "2026-01-31T02:00:22Z"
+disk_moves:
+  description: Moves of disks between datastores that were run in the period, the newest first.
+  version_added: 1.3.0
+  returned: when O(what) contains it
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: Name of the cluster.
+      type: str
+      sample: production
+    key:
+      description: Key of the cluster in the database.
+      type: str
+      sample: vsphere:vc.example.com:domain-c8
+    guest:
+      description: Id and name of the guest.
+      type: dict
+      sample: {"id": "vm-42", "name": "web01"}
+    disks:
+      description: Ids of the disks.
+      type: list
+      elements: str
+      sample: ["2000", "2001"]
+    from:
+      description: Id of the source datastore.
+      type: str
+      sample: nfs1
+    to:
+      description: Id of the target datastore.
+      type: str
+      sample: nfs2
+    result:
+      description: V(migrated), V(failed), V(cancelled) or V(refused).
+      type: str
+      sample: migrated
+    why:
+      description: Reason of the result.
+      type: str
+      sample: ""
+    moved:
+      description: Those of the disks that were on the target afterwards.
+      type: list
+      elements: str
+      sample: ["2000", "2001"]
+    left_behind:
+      description: Copies that no guest used any more.
+      type: list
+      elements: str
+      sample: []
+    kind:
+      description: Purpose of the move, as in the plan.
+      type: str
+      sample: space
+    reason:
+      description: Reason of the move, as in the plan.
+      type: str
+      sample: takes nfs1 from 97.0 % to 79.9 %
+    started_at:
+      description: Start time in UTC.
+      type: str
+      sample: "2026-01-31T02:00:22Z"
+    ended_at:
+      description: Time in UTC at which its end was detected.
+      type: str
+      sample: "2026-01-31T02:20:11Z"
+    recorded_at:
+      description: When it was recorded, in UTC, by the clock of the database.
+      type: str
+      sample: "2026-01-31T02:20:11Z"
+    seconds:
+      description: Duration in seconds.
+      type: float
+      sample: 1188.2
+    bytes:
+      description: Bytes of the disks.
+      type: int
+      sample: 107374182400
+    run:
+      description: Id of the run.
+      type: str
+      sample: 3f0c92d1
 cut:
   description: Names of the lists that have more than O(max_entries) entries.
   returned: success

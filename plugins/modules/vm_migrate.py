@@ -16,6 +16,9 @@ description:
   - Runs the migrations of a plan in their order, several at a time, and reports the result of each.
   - Checks the cluster again right before every migration and skips migrations that no longer make sense.
   - A guest that is on its target already is not migrated, so a second run of the same plan changes nothing.
+  - Since version 1.3.0 also runs the moves of disks between datastores that a plan has, after all its migrations. Every disk is
+    looked at again before its move, and afterwards it is checked that each is where it should be. Copies that no guest uses any more are
+    reported and never deleted. VMmanager does not move disks between datastores, so that a plan with such moves is not started there.
   - When the database of O(state_url) shows that another run has moved guests elsewhere since the cluster was read for the plan, nothing
     is started and RV(stale) is true. With O(lock=false) this is not checked.
 extends_documentation_fragment:
@@ -64,19 +67,37 @@ options:
       - Maximum concurrent migrations with disks per datastore. Without a value it is O(max_per_host).
       - Migrations that leave the disks on a datastore of both hosts copy no disks and do not count.
       - A local datastore counts per host, although it has the same name on every host.
+      - It also limits the moves of disks off and onto one datastore. For these it is
+        O(evenkeel.cluster.balance_plan#module:storage.max_per_datastore) of the plan without a value.
     type: int
   max_memory_in_flight:
     description: Maximum memory of all guests that are migrated at the same time, in bytes or as V(64G). A larger guest is migrated alone.
     type: str
+  max_bytes_in_flight:
+    description:
+      - Maximum bytes of all disks that are moved to another datastore at the same time, as a number or as V(500G). A larger
+        disk is moved alone.
+      - Without a value only O(max_per_datastore) and O(max_parallel) limit the moves of disks.
+    type: str
+    version_added: 1.3.0
   timeout:
     description: Time after which a migration is cancelled, in seconds or as V(30m) or V(2h). It counts as failed.
     type: str
     default: "3600"
+  disk_timeout:
+    description:
+      - Time after which a move of disks is cancelled, in seconds or as V(12h). It counts as failed.
+      - Without a value it is O(timeout), or four times the duration that the plan estimates where that is longer.
+    type: str
+    version_added: 1.3.0
   on_failure:
     description:
       - Action when more migrations than O(max_failures) have failed.
       - V(continue) runs the migrations that do not depend on the failed ones. V(stop) starts no new migrations.
       - V(rollback) starts no new migrations and then migrates the guests back in reverse order, with the same checks.
+      - Migrations and moves of disks are counted separately. When migrations were stopped or rolled back, no disk is moved. When moves of
+        disks are rolled back, the disks that were moved are moved back where there is room, and guests stay on the hosts that they were
+        migrated to.
     type: str
     choices: [continue, stop, rollback]
     default: continue
@@ -118,7 +139,9 @@ options:
     type: str
     default: "2"
   restart_containers:
-    description: Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
+    description:
+      - Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
+      - On Proxmox VE also whether a running container may be shut down while its volumes are moved to another storage.
     type: bool
     default: false
   with_local_disks:
@@ -133,7 +156,7 @@ options:
     type: str
   bandwidth_limit:
     description:
-      - Bandwidth limit of one migration on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
+      - Bandwidth limit of one migration, or one move of a disk, on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
       - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
     type: str
   outcome_path:
@@ -204,7 +227,8 @@ summary:
   contains:
     status:
       description:
-        - V(done) when every guest is on its target, V(planned) in check mode, V(partial) when some migrations were not done.
+        - V(done) when every guest and every disk is on its target, V(planned) in check mode, V(partial) when some migrations or moves of
+          disks were not done.
         - V(stopped) when the run was stopped, V(rolled_back) when its migrations were undone.
       returned: always
       type: str
@@ -284,6 +308,24 @@ summary:
       returned: always
       type: int
       sample: 77309411328
+    disk_moves:
+      description: Number of moves of disks by result, such as C(migrated) or C(failed).
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: dict
+      sample: {"migrated": 3, "already_there": 0, "planned": 0, "skipped": 0, "refused": 0, "failed": 0, "cancelled": 0}
+    bytes_copied:
+      description: Bytes of the disks that were moved, or would be.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: int
+      sample: 343597383680
+    left_behind:
+      description: Number of copies of disks that no guest uses any more, as RV(outcome.disk_moves[].left_behind) names them.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: int
+      sample: 0
     spread_before:
       description: Points between the fullest and the emptiest host, measured before anything was started.
       returned: always
@@ -475,6 +517,82 @@ outcome:
               returned: always
               type: int
               sample: 3475301093
+    disk_moves:
+      description: Every move of disks of the plan, in its order. They are run after the migrations.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: list
+      elements: dict
+      contains:
+        step:
+          description: Its number in the plan.
+          returned: always
+          type: int
+          sample: 10
+        guest:
+          description: Id and name of the guest.
+          returned: always
+          type: dict
+          sample: {"id": "vm-42", "name": "web01"}
+        disks:
+          description: Ids of the disks.
+          returned: always
+          type: list
+          elements: str
+          sample: ["2000", "2001"]
+        from:
+          description: Id of the source datastore.
+          returned: always
+          type: str
+          sample: nfs1
+        to:
+          description: Id of the target datastore.
+          returned: always
+          type: str
+          sample: nfs2
+        result:
+          description: V(migrated), V(already_there), V(planned), V(skipped), V(refused), V(failed) or V(cancelled).
+          returned: always
+          type: str
+          sample: migrated
+        why:
+          description: Reason why it was skipped, refused, failed or cancelled, or what went wrong after the disks were moved.
+          returned: always
+          type: str
+          sample: ""
+        moved:
+          description: Those of the disks that are on the target, whatever the result.
+          returned: always
+          type: list
+          elements: str
+          sample: ["2000", "2001"]
+        left_behind:
+          description: Copies that no guest uses any more, in the platform's words. They take space until somebody deletes them.
+          returned: always
+          type: list
+          elements: str
+          sample: ["unused0: nfs1:101/vm-101-disk-0.qcow2"]
+        tasks:
+          description: The platform's own names of the tasks.
+          returned: always
+          type: list
+          elements: str
+          sample: ["task-118"]
+        started_at:
+          description: Start time in UTC.
+          returned: always
+          type: str
+          sample: "2026-01-31T22:00:23Z"
+        ended_at:
+          description: Time in UTC at which its end was detected.
+          returned: always
+          type: str
+          sample: "2026-01-31T22:20:11Z"
+        seconds:
+          description: Duration in seconds.
+          returned: always
+          type: float
+          sample: 1188.2
 """
 
 import os

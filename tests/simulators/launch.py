@@ -106,6 +106,12 @@ class Simulator:
         """Change a host: maintenance, status."""
         self._control("POST", "host", {"id": host, **changes})
 
+    def change_storage(self, storage: str, **changes: object) -> None:
+        """Change a datastore by its id: free (bytes that are left); on Proxmox VE also disabled, inactive
+        (nodes) and content, on a vCenter also maintenance and latency.
+        """
+        self._control("POST", "storage", {"id": storage, **changes})
+
     def add_task(self, **task: object) -> str:
         """A task that somebody else has started (Proxmox VE): node, type, id, lines, end."""
         answer: dict[str, str] = self._control("POST", "task", task)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .._execution.job import MigrationJob
 from .._execution.progress import Progress
-from .._model.outcome import MigrationOutcome, Outcome, Result
+from .._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome, Result
 from .._model.placement import Placement
 from .._model.plan import Plan
 from .log import Level, Log
@@ -118,7 +119,13 @@ class RunEvents:
     def begin(self, work: MigrationJob, plan: Plan | None, started_by: Mapping[str, str]) -> None:
         self._work = work
         self._log.bind(cluster=work.cluster.name, plan=None if plan is None else plan_id(plan))
-        self._log.write("info", "run_started", migrations=len(work.migrations), by=dict(started_by))
+        self._log.write(
+            "info",
+            "run_started",
+            migrations=len(work.migrations),
+            disk_moves=len(work.disk_moves) or None,
+            by=dict(started_by),
+        )
 
     def lock(self, waited: float, taken_over: str | None) -> None:
         """How the run came by the lock of the cluster."""
@@ -144,6 +151,39 @@ class RunEvents:
             elif moving.percent is not None:
                 self._log.write("debug", "migration_progress", **common, percent=moving.percent)
 
+        for disks in () if progress.disks is None else progress.disks.moving:
+            common = {
+                "step": disks.step,
+                "guest": disks.guest,
+                "disks": list(disks.disks),
+                "source": disks.source,
+                "target": disks.target,
+            }
+            if disks.step not in self._seen:
+                self._seen.add(disks.step)
+                self._log.write("info", "disk_move_started", **common, bytes=disks.bytes)
+            elif disks.percent is not None:
+                self._log.write("debug", "disk_move_progress", **common, percent=disks.percent)
+
+    def disks_ended(self, outcome: DiskMoveOutcome) -> None:
+        self._log.write(
+            "warning"
+            if outcome.left_behind and outcome.result == "migrated"
+            else _LEVEL_OF_RESULT[outcome.result],
+            "disk_move_ended",
+            step=outcome.step,
+            guest=outcome.guest.name,
+            guest_id=outcome.guest.id,
+            disks=list(outcome.disks),
+            source=outcome.source,
+            target=outcome.target,
+            result=outcome.result,
+            why=outcome.why or None,
+            moved=list(outcome.moved),
+            left_behind=list(outcome.left_behind) or None,
+            seconds=outcome.seconds,
+        )
+
     def ended(self, outcome: MigrationOutcome) -> None:
         self._log.write(
             _LEVEL_OF_RESULT[outcome.result],
@@ -160,7 +200,10 @@ class RunEvents:
         )
 
     def finish(self, outcome: Outcome) -> None:
-        counts = {result: count for result, count in outcome.counts().items() if count}
+        counts: dict[str, Any] = {result: count for result, count in outcome.counts().items() if count}
+        disks = {result: count for result, count in outcome.disk_counts().items() if count}
+        if disks:
+            counts["disk_moves"] = disks
         level: Level = "info" if outcome.status in ("done", "planned") else "warning"
         self._log.write(level, "run_ended", status=outcome.status, seconds=outcome.seconds, **counts)
 

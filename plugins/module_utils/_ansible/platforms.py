@@ -27,17 +27,23 @@ _Value = TypeVar("_Value")
 
 
 def open_platform(
-    options: PlatformOptions, moving: MovingOptions = _LIVE, *, window: int = 0, history: int = 0
+    options: PlatformOptions,
+    moving: MovingOptions = _LIVE,
+    *,
+    window: int = 0,
+    history: int = 0,
+    storage: bool = False,
 ) -> PlatformWithMaintenance:
     """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value,
-    and the platform's own record of migrations is read `history` seconds back where it costs a call.
+    and the platform's own record of migrations is read `history` seconds back where it costs a call. With
+    `storage` also what only plans for datastores need, where that costs calls.
 
     Raises InputError for options that do not fit together and PlatformError when it can't be reached.
     """
     if options.platform == "vsphere":
-        return _vsphere(options, window, history)
+        return _vsphere(options, window, history, storage=storage)
     if options.platform == "proxmox":
-        return _proxmox(options, moving, window)
+        return _proxmox(options, moving, window, storage=storage)
     if options.platform == "vmmanager":
         return _vmmanager(options, moving, window)
     if not options.rehearsal_path:
@@ -65,7 +71,9 @@ def _verifies(options: PlatformOptions) -> bool:
     return verify
 
 
-def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWithMaintenance:
+def _vsphere(
+    options: PlatformOptions, window: int, history: int, *, storage: bool
+) -> PlatformWithMaintenance:
     from .._platforms.vsphere.api.connection import VSphereConnection
     from .._platforms.vsphere.platform import VSpherePlatform
 
@@ -89,6 +97,7 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
             window_seconds=window,
             history_seconds=history,
             timeout=options.api_timeout,
+            storage=storage,
         )
     )
 
@@ -106,7 +115,9 @@ def _rest(options: PlatformOptions, moving: MovingOptions, window: int) -> dict[
     }
 
 
-def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> PlatformWithMaintenance:
+def _proxmox(
+    options: PlatformOptions, moving: MovingOptions, window: int, *, storage: bool
+) -> PlatformWithMaintenance:
     from .._platforms.proxmox.api.connection import PORT, ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
 
@@ -128,6 +139,7 @@ def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> Pl
             api_timeout=options.api_timeout,
             **_rest(options, moving, window),
             bandwidth_limit=moving.bandwidth_limit,
+            storage=storage,
         )
     )
 

@@ -74,6 +74,7 @@ INTERNAL = frozenset(
         "balance_missing",
         "balance_moved_earlier",
         "balance_newly_refused",
+        "balance_plan_moves",
         "balance_no_plan",
         "balance_not_started",
         "balance_notified",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from .._execution.stopping import StopSignal
 from .._model.errors import EvenKeelError, InputError
-from .._model.outcome import MigrationOutcome
-from .._model.plan import Migration, Plan
+from .._model.outcome import DiskMoveOutcome, MigrationOutcome
+from .._model.plan import DiskMove, Migration, Plan
 from .._model.quantities import TIME
 from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
@@ -97,12 +97,15 @@ class RunState:
         self._asked_at = asked_at
         self._released = released
         self._unrecorded: list[MigrationOutcome] = []
+        self._unrecorded_disks: list[DiskMoveOutcome] = []
         self._silent_until = 0.0
         self._context: RunContext | None = None
+        self._disk_moves: Mapping[int, DiskMove] = {}
         # Now, not when something is under way.
-        from .._state import history, runs
+        from .._state import disk_history, history, runs
 
         self._history = history
+        self._disk_history = disk_history
         self._runs = runs
 
     @property
@@ -149,6 +152,7 @@ class RunState:
         migrations: Sequence[Migration],
         names: Mapping[str, str],
         environment: Mapping[str, str],
+        disk_moves: Sequence[DiskMove] = (),
     ) -> None:
         """Record that the run has begun, with its plan."""
         if self._database is None:
@@ -166,6 +170,7 @@ class RunState:
         self._context = self._history.RunContext(
             run=run.id, migrations={migration.step: migration for migration in migrations}, names=names
         )
+        self._disk_moves = {move.step: move for move in disk_moves}
         try:
             self._runs.begin(self._database, run, alone=self._lock is not None)
         except StateError as error:
@@ -193,6 +198,14 @@ class RunState:
         that does not answer is tried again later, not at every end.
         """
         self._unrecorded.append(outcome)
+        self._record()
+
+    def record_disks(self, outcome: DiskMoveOutcome) -> None:
+        """Remember how a move of disks ended, in the same way."""
+        self._unrecorded_disks.append(outcome)
+        self._record()
+
+    def _record(self) -> None:
         if self._database is not None and time.monotonic() >= self._silent_until:
             try:
                 self._write(self._database)
@@ -208,6 +221,7 @@ class RunState:
         try:
             self._write(self._database)
             self._history.forget_old(self._database, self._cluster, days)
+            self._disk_history.forget_old(self._database, self._cluster, days)
             self._runs.forget_runs(self._database, self._cluster, days)
         except StateError as error:
             self._notices.append(f"The migrations of this run were not recorded: {error}")
@@ -215,6 +229,10 @@ class RunState:
     def _write(self, database: Database) -> None:
         self._history.record(database, self._cluster, self._unrecorded, self._context)
         self._unrecorded.clear()
+        if self._unrecorded_disks:
+            run = None if self._context is None else self._context.run
+            self._disk_history.record(database, self._cluster, self._unrecorded_disks, run, self._disk_moves)
+            self._unrecorded_disks.clear()
 
 
 @contextmanager

@@ -18,3 +18,7 @@ class JournalError(ExecutionError):
 
 class WrongCluster(ExecutionError):
     """The plan is for another cluster than the platform serves."""
+
+
+class StorageUnsupported(ExecutionError):
+    """The plan moves disks, and the platform has no part that does."""

@@ -34,7 +34,7 @@ _MIN_PAUSE_SECONDS = 0.1
 class Executor:
     """One run of one job. `observe` is called after every round with the progress, `ended` at once for each
     migration that has ended, also for those of a run that was killed before it could report them. `pauses`:
-    whether the stop signal can pause the run.
+    whether the stop signal can pause the run. `is_last`: whether the journal is of no use after it.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Executor:
         ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
         rng: Callable[[], float] = random.random,
         pauses: bool = True,
+        is_last: bool = True,
     ) -> None:
         self._job = job
         self._platform = platform
@@ -64,6 +65,9 @@ class Executor:
         self._ended = ended
         self._rng = rng
         self._pauses = pauses
+        self._is_last = is_last
+        # Why nothing may follow this part of the run, or None.
+        self.ended_early: str | None = None
         self._paused: str | None = None
         # For how long nothing was under way because of a pause.
         self._rested = 0.0
@@ -92,7 +96,9 @@ class Executor:
         self._continue(now)
         rolled_back = (self._journal.past.rolling_back or self._must_roll_back()) and self._roll_back()
         self._confirm_ends()
-        self._journal.finish()
+        self.ended_early = "the migrations were rolled back" if rolled_back else self._halted
+        if self._is_last:
+            self._journal.finish()
         return Outcome(
             cluster=self._job.cluster,
             status=self._status(rolled_back=rolled_back),
@@ -240,7 +246,7 @@ class Executor:
             except JournalError as error:
                 self._halted = str(error)
                 return False
-        back = rollback_migrations(self._job.migrations, self._tracker.outcomes())
+        back = rollback_migrations(self._job.migrations, self._tracker.outcomes(), self._job.last_step)
         self._tracker.add(back)
         self._launcher.resume()
         self._halted = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .._model.codec import encode
-from .._model.plan import Migration
+from .._model.plan import DiskMove, Migration
 from .._model.policy.policy import Limits
 from .._model.snapshot import ClusterRef, Rule, Snapshot
 
@@ -21,7 +21,7 @@ from .._model.snapshot import ClusterRef, Rule, Snapshot
 class MigrationJob:
     """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get.
     `emptied` are hosts that all guests are to leave: they count in no even spread. `names` says how
-    people know hosts and guests, by id.
+    people know hosts and guests, by id. `disk_moves` are those of the same plan, which come afterwards.
     """
 
     cluster: ClusterRef
@@ -30,10 +30,20 @@ class MigrationJob:
     limits: Limits
     emptied: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    disk_moves: Sequence[DiskMove] = ()
+
+    @property
+    def last_step(self) -> int:
+        """The highest number of a step; those that undo a run have the numbers after it."""
+        steps = [migration.step for migration in self.migrations]
+        return max([*steps, *(move.step for move in self.disk_moves)], default=0)
 
     def digest(self) -> str:
         """The name of this job in the journal."""
-        text = json.dumps([encode(self.cluster), [encode(migration) for migration in self.migrations]])
+        parts = [encode(self.cluster), [encode(migration) for migration in self.migrations]]
+        if self.disk_moves:
+            parts.append([encode(move) for move in self.disk_moves])
+        text = json.dumps(parts)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

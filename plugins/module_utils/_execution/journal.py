@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record on disk of the migrations that a run has started, so that a killed run can be finished.
+"""A record on disk of the migrations and moves of disks that a run has started, so that a killed run can be
+finished.
 
 JSON lines. The start of a migration is on disk before the platform is asked; its task and its end follow. The
 journal only helps: where it and the live cluster disagree, the cluster is right.
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from .._model.codec import decode, encode
 from .._model.errors import InputError
-from .._model.outcome import CoMigrated, MigrationOutcome
+from .._model.outcome import CoMigrated, DiskMoveOutcome, MigrationOutcome
 from .._model.text.wording import is_storable, parsed_json
 from .errors import JournalError
 
@@ -29,7 +30,8 @@ from .errors import JournalError
 class EarlierRun:
     """The record of an unfinished run: by step, when it was begun, its task and its end, and whether the run
     was rolling back. `outcomes` are all ends in the journal, also of another plan, because they may not have
-    been recorded elsewhere. `along` are, by step, the guests that the platform moved along.
+    been recorded elsewhere. `along` are, by step, the guests that the platform moved along. Of disk moves:
+    their ends, whether they were being undone, and by step the volumes that the guest did not use before.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)
@@ -38,6 +40,10 @@ class EarlierRun:
     rolling_back: bool = False
     outcomes: tuple[MigrationOutcome, ...] = ()
     along: Mapping[int, tuple[CoMigrated, ...]] = field(default_factory=dict)
+    disks_ended: Mapping[int, DiskMoveOutcome] = field(default_factory=dict)
+    moving_disks_back: bool = False
+    disk_outcomes: tuple[DiskMoveOutcome, ...] = ()
+    unused: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,8 @@ class _Record:
     task: str | None = None
     along: tuple[CoMigrated, ...] = ()
     outcome: MigrationOutcome | None = None
+    disks: DiskMoveOutcome | None = None
+    unused: tuple[str, ...] = ()
 
 
 class _Reader:
@@ -64,6 +72,10 @@ class _Reader:
         self._ended: dict[int, MigrationOutcome] = {}
         self._along: dict[int, tuple[CoMigrated, ...]] = {}
         self._outcomes: list[MigrationOutcome] = []
+        self._disks_ended: dict[int, DiskMoveOutcome] = {}
+        self._disk_outcomes: list[DiskMoveOutcome] = []
+        self._moving_disks_back = False
+        self._unused: dict[int, tuple[str, ...]] = {}
 
     def read(self, record: _Record) -> None:
         if record.event == "plan":
@@ -72,13 +84,22 @@ class _Reader:
             self._outcomes.append(record.outcome)
             if self._same_plan:
                 self._ended[record.outcome.step] = record.outcome
+        elif record.event == "ended" and record.disks is not None:
+            self._disk_outcomes.append(record.disks)
+            if self._same_plan:
+                self._disks_ended[record.disks.step] = record.disks
         elif self._same_plan:
             self._read_own(record)
 
     def _read_own(self, record: _Record) -> None:
         if record.event == "home":
             self._rolling_back = True
+        elif record.event == "disks_home":
+            self._moving_disks_back = True
         elif record.event == "begin" and record.step is not None and record.at is not None:
+            if record.unused and record.step not in self._begun:
+                # What was there before the first try counts.
+                self._unused[record.step] = record.unused
             self._begun[record.step] = record.at
             if record.along:
                 self._along[record.step] = record.along
@@ -87,7 +108,16 @@ class _Reader:
 
     def past(self) -> EarlierRun:
         return EarlierRun(
-            self._begun, self._tasks, self._ended, self._rolling_back, tuple(self._outcomes), self._along
+            self._begun,
+            self._tasks,
+            self._ended,
+            self._rolling_back,
+            tuple(self._outcomes),
+            self._along,
+            self._disks_ended,
+            self._moving_disks_back,
+            tuple(self._disk_outcomes),
+            self._unused,
         )
 
 
@@ -115,6 +145,22 @@ class Journal:
 
     def ended(self, outcome: MigrationOutcome) -> None:
         self._append({"event": "ended", "outcome": encode(outcome)})
+
+    def begin_disks(self, step: int, at: str, unused: Sequence[str]) -> None:
+        """A move of disks is about to be started; `unused` are the volumes that the guest does not use. On
+        disk when this returns.
+        """
+        record: dict[str, object] = {"event": "begin", "step": step, "at": at}
+        if unused:
+            record["unused"] = list(unused)
+        self._write(record, durable=True)
+
+    def disks_ended(self, outcome: DiskMoveOutcome) -> None:
+        self._append({"event": "ended", "disks": encode(outcome)})
+
+    def moving_disks_back(self) -> None:
+        """From here on the run undoes its moves of disks."""
+        self._write({"event": "disks_home"}, durable=True)
 
     def rolling_back(self) -> None:
         """From here on the run undoes what it has done."""
@@ -164,7 +210,7 @@ class Journal:
         if self._path is None:
             return None
         # A journal of another plan is of no use any more; one of this plan is continued.
-        continued = bool(self.past.begun or self.past.ended)
+        continued = bool(self.past.begun or self.past.ended or self.past.disks_ended)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             stream = FileIO(self._path, "a", opener=lambda path, flags: os.open(path, flags, 0o600))

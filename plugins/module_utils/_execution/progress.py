@@ -26,10 +26,40 @@ class Moving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovingDisks:
+    """A move of disks under way; `percent` where the platform reports it, and `bytes` are all of it."""
+
+    step: int
+    guest: str
+    disks: tuple[str, ...]
+    source: str
+    target: str
+    seconds: float
+    percent: float | None
+    bytes_copied: Bytes
+    bytes: Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskProgress:
+    """The moves of disks of a run at one moment. `bytes_copied` counts what is under way as far as the
+    platform reports it; `seconds_left` is estimated from it, None at first.
+    """
+
+    moving: tuple[MovingDisks, ...]
+    ended: Mapping[str, int]
+    left: int
+    bytes_copied: Bytes
+    bytes_left: Bytes
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """A run at one moment. `memory_moved` counts what is under way as far as the platform reports it;
     `seconds_left` is estimated from it, None at first. `paused`: why nothing new is started for the time
-    being; empty where the run is not paused.
+    being; empty where the run is not paused. `disks`: the moves of disks, once they have their turn; the
+    other values are those of the migrations before them.
     """
 
     at: str
@@ -39,6 +69,7 @@ class Progress:
     memory_moved: Bytes
     seconds_left: float | None
     paused: str = field(default="", metadata={"omit": True})
+    disks: DiskProgress | None = field(default=None, metadata={"omit": True})
 
 
 def progress(

@@ -13,15 +13,17 @@ from .._model.plan import Migration
 
 
 def rollback_migrations(
-    migrations: Sequence[Migration], outcomes: Iterable[MigrationOutcome]
+    migrations: Sequence[Migration], outcomes: Iterable[MigrationOutcome], last_step: int = 0
 ) -> list[Migration]:
-    """Each migration that the run carried out, backwards, the last one first.
+    """Each migration that the run carried out, backwards, the last one first. `last_step` is the highest
+    number in use.
 
     What a plan promises holds in both directions: every state on the way home is one that was passed on the
     way out. So what came after a migration must be home before it goes home itself.
     """
     done = {outcome.step for outcome in outcomes if outcome.result == "migrated"}
-    first = max((migration.step for migration in migrations), default=0) + 1
+    first = max((migration.step for migration in migrations), default=last_step)
+    first = max(first, last_step) + 1
     back = [migration for migration in reversed(migrations) if migration.step in done]
     numbers = {migration.step: first + index for index, migration in enumerate(back)}
     followers: dict[int, list[int]] = {}

@@ -46,9 +46,11 @@ class Pattern:
     expected: str
 
 
-def demand_schema(value: object, schema: str, name: str) -> None:
-    """Raises InputError for parsed JSON that is marked as something else than `schema`."""
-    if not isinstance(value, Mapping) or value.get("schema") == schema:
+def demand_schema(value: object, schema: str, name: str, readable: tuple[str, ...] = ()) -> None:
+    """Raises InputError for parsed JSON that is marked as something else than `schema`, or one of the
+    `readable` ones.
+    """
+    if not isinstance(value, Mapping) or value.get("schema") in (schema, *readable):
         return
     if value.get("schema") is None:
         raise InputError.required(f"{name}.schema", expected=repr(schema))

@@ -22,6 +22,7 @@ room that raises them; `_ansible/runner.py` alone turns them into a failed modul
       ExecutionError              a plan cannot be run at all. _execution
         JournalError              its journal cannot be read or written
         WrongCluster              it was made for another cluster
+        StorageUnsupported        it moves disks, and the platform does not
       LoadMissing                 a load is not available, and no fallback is allowed. _loads
       PrometheusError             Prometheus does not answer, or rejects a query. _loads
       PlatformError               a hypervisor's API cannot be read or called. _platforms

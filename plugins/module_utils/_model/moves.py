@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from .loads import PRESSURES, guest_load, local_storage, pressure_shares
-from .snapshot import Guest, HostDatastore, Snapshot
+from .snapshot import Datastore, Guest, Host, HostDatastore, Snapshot
 
 _NO_MOST = float("inf")
 
@@ -68,7 +68,22 @@ def snapshot_after_moves(
             )
             for host in snapshot.hosts
         ),
+        datastores=tuple(_with_what_moved(place, hosts, free) for place in snapshot.datastores),
     )
+
+
+def _with_what_moved(
+    place: Datastore, hosts: Mapping[str, Host], free: Mapping[str, Mapping[str, int | None]]
+) -> Datastore:
+    """A datastore that one host alone has, with what disks have come to it and left it."""
+    if place.shared or place.free is None or len(place.hosts) != 1:
+        return place
+    host = place.hosts[0]
+    entry = hosts[host].datastores.get(place.name) if host in hosts else None
+    then = free[host].get(place.name) if entry is not None else None
+    if entry is None or entry.free is None or then is None or then == entry.free:
+        return place
+    return replace(place, free=max(0, place.free + then - entry.free))
 
 
 def _add(

@@ -48,10 +48,34 @@ class MigrationOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMoveOutcome:
+    """The end of one move of disks. `migrated`: each of them was seen on the target, and its old copy is gone
+    or named in `left_behind`.
+    """
+
+    step: Step
+    guest: GuestRef
+    disks: tuple[Id, ...]
+    source: Id = field(metadata={"json": "from"})
+    target: Id = field(metadata={"json": "to"})
+    result: Result
+    why: Annotated[str, "why it was skipped, refused, failed or cancelled; empty otherwise"] = ""
+    moved: Annotated[tuple[Id, ...], "those of the disks that are on the target, whatever the result"] = ()
+    left_behind: Annotated[
+        tuple[str, ...],
+        "copies that no guest uses any more, in the platform's words, such as unused0",
+    ] = ()
+    tasks: Annotated[tuple[str, ...], "the platform's own names of the tasks"] = ()
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    seconds: Annotated[float, Bounds(least=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of running a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
-    `planned`: check mode; `stopped`: nothing new was started from some moment on; `rolled_back`: what was
-    done is undone.
+    """The result of running a plan. `done`: every guest and disk is where the plan wants it; `partial`:
+    some are not; `planned`: check mode; `stopped`: nothing new was started from some moment on;
+    `rolled_back`: what was done is undone.
     """
 
     schema: Literal["evenkeel.cluster/outcome/1"] = OUTCOME_SCHEMA
@@ -60,6 +84,7 @@ class Outcome:
     started_at: Moment
     seconds: Annotated[float, Bounds(least=0)]
     migrations: tuple[MigrationOutcome, ...]
+    disk_moves: tuple[DiskMoveOutcome, ...] = field(default=(), metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Outcome:
@@ -79,19 +104,37 @@ class Outcome:
             else migration
             for migration in self.migrations
         )
+        disk_moves = tuple(
+            replace(move, result="planned", moved=(), tasks=(), started_at=None, ended_at=None, seconds=None)
+            if move.result == "migrated"
+            else move
+            for move in self.disk_moves
+        )
         return replace(
-            self, status="planned" if self.status == "done" else self.status, migrations=migrations
+            self,
+            status="planned" if self.status == "done" else self.status,
+            migrations=migrations,
+            disk_moves=disk_moves,
         )
 
     def counts(self) -> dict[str, int]:
         """How many migrations ended in each way."""
         return {result: self.count(result) for result in get_args(Result)}
 
+    def disk_counts(self) -> dict[str, int]:
+        """How many moves of disks ended in each way."""
+        return {result: sum(move.result == result for move in self.disk_moves) for result in get_args(Result)}
+
     @property
     def moved_anything(self) -> bool:
-        """Whether any guest was migrated, or would be: also when the platform only moved it along."""
+        """Whether any guest was migrated or any disk was moved, or would be: also when the platform only
+        moved a guest along.
+        """
         return any(
             migration.result in ("migrated", "planned") or migration.along for migration in self.migrations
+        ) or any(
+            move.result in ("migrated", "planned") or (move.result in ("failed", "cancelled") and move.moved)
+            for move in self.disk_moves
         )
 
     def count(self, result: Result) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal
 
@@ -108,6 +108,10 @@ class Proof:
 UnresolvedCode = Literal[
     "metric_unavailable",
     "spread_exceeded",
+    "datastore_full",
+    "datastore_not_empty",
+    "datastore_unknown",
+    "latency_exceeded",
     "rule_broken",
     "rule_impossible",
     "rule_names_unknown",
@@ -192,6 +196,88 @@ class Sustained:
     out_of_band: tuple[OutOfBand, ...] = ()
 
 
+DiskMoveKind = Literal[
+    "rule", "evacuate", "placement", "space", "latency", "level", "parking", "manual", "rollback"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMove:
+    """Disks of one guest from one datastore to another, once the steps in `after` have ended well. Steps are
+    counted on from those of the migrations, and each disk move comes after all migrations.
+    """
+
+    step: Step
+    wave: Annotated[int, Bounds(least=1)]
+    guest: GuestRef
+    host: Annotated[Id, "the host of the guest at that time"]
+    disks: Annotated[tuple[Id, ...], "ids of its disks that move, all of them on `from`"]
+    source: Annotated[Id, "id of the datastore that the disks leave"] = field(metadata={"json": "from"})
+    target: Annotated[Id, "id of the datastore that the disks go to"] = field(metadata={"json": "to"})
+    kind: DiskMoveKind
+    why: str
+    after: Annotated[tuple[Step, ...], "steps that must have ended well before this one starts"]
+    bytes: Annotated[Bytes, "what is copied"]
+    room: Annotated[Bytes, "what it may take on the target: each disk at its full size, or as it grows"]
+    seconds: Annotated[float, Bounds(least=0), "estimated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatastoreState:
+    """A datastore in a plan: bytes and percent in use (null when not known), and its latency in
+    milliseconds.
+    """
+
+    name: Id
+    capacity: Bytes | None
+    used: Bytes | None
+    percent: float | None
+    latency: float | None = None
+    disks: Annotated[int, Bounds(least=0)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageState:
+    """The datastores at one end of a plan, by id."""
+
+    datastores: Mapping[Id, DatastoreState]
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageProof:
+    """No legal plan achieves as much with fewer bytes copied than the bound."""
+
+    bytes: Bytes
+    bytes_lower_bound: Bytes
+    optimal: bool
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImmovableDisk:
+    """Disks on a datastore that is too full, or is to be emptied, that can't be moved."""
+
+    guest: GuestRef
+    disks: tuple[Id, ...]
+    datastore: Id
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoragePlan:
+    """The moves of disks, and the datastores before and after them. `status` as in the plan."""
+
+    status: Literal["balanced", "improved", "unchanged", "infeasible"]
+    moves: tuple[DiskMove, ...]
+    before: StorageState
+    after: StorageState
+    proof: StorageProof
+    unresolved: tuple[Unresolved, ...] = ()
+    immovable: tuple[ImmovableDisk, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The migrations that put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
@@ -235,27 +321,22 @@ class Plan:
         Sustained | None, "null when the policy has no sustained, or its goal does not wait"
     ] = field(default=None, metadata={"omit": True})
 
+    storage: Annotated[
+        StoragePlan | None, "what is done about datastores; null when the policy says nothing about them"
+    ] = field(default=None, metadata={"omit": True})
+
     @classmethod
     def from_json(cls, value: object) -> Plan:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
         demand_schema(value, PLAN_SCHEMA, "plan")
         plan = decode(cls, value, "plan")
         plan = replace(plan, unresolved=tuple(_with_code(item) for item in plan.unresolved))
-        waves: dict[int, int] = {}
-        for index, migration in enumerate(plan.migrations):
-            path = f"plan.migrations[{index}]"
-            if migration.step in waves:
-                raise InputError(f"{path}.step", migration.step, "unique among plan.migrations")
-            for step in migration.after:
-                if step not in waves:
-                    raise InputError(f"{path}.after", step, "a step that stands earlier in plan.migrations")
-                if waves[step] >= migration.wave:
-                    raise InputError(
-                        f"{path}.wave",
-                        migration.wave,
-                        f"later than the wave of step {step}, which it comes after",
-                    )
-            waves[migration.step] = migration.wave
+        _check_order("plan.migrations", plan.migrations)
+        moves = () if plan.storage is None else plan.storage.moves
+        _check_order("plan.storage.moves", moves, {migration.step for migration in plan.migrations})
+        for index, move in enumerate(moves):
+            if not move.disks:
+                raise InputError.required(f"plan.storage.moves[{index}].disks", expected="at least one disk")
         return plan
 
     def to_json(self) -> dict[str, object]:
@@ -265,6 +346,30 @@ class Plan:
     def waiting(self) -> int:
         """How many of its unresolved entries only wait for further readings."""
         return sum(item.code == "not_sustained" for item in self.unresolved)
+
+
+def _check_order(
+    path: str, steps: Sequence[Migration | DiskMove], before: Collection[int] = frozenset()
+) -> None:
+    """Raises InputError where a step is there twice, or comes after one that does not stand earlier. All of
+    `before` end before the first of these.
+    """
+    waves: dict[int, int] = {}
+    for index, one in enumerate(steps):
+        if one.step in waves or one.step in before:
+            raise InputError(f"{path}[{index}].step", one.step, f"unique among {path}")
+        for step in one.after:
+            if step in before:
+                continue
+            if step not in waves:
+                raise InputError(f"{path}[{index}].after", step, f"a step that stands earlier in {path}")
+            if waves[step] >= one.wave:
+                raise InputError(
+                    f"{path}[{index}].wave",
+                    one.wave,
+                    f"later than the wave of step {step}, which it comes after",
+                )
+        waves[one.step] = one.wave
 
 
 def _with_code(item: Unresolved) -> Unresolved:

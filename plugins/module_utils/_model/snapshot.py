@@ -19,7 +19,10 @@ from .codec import Bounds, Pattern, decode, demand_schema, encode
 from .errors import InputError
 from .native_balancer import NativeBalancer
 
-SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
+SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/2"
+# The versions before 1.3 know datastores only as hosts see them. A snapshot keeps the schema that it was read
+# with, and so its digest.
+READABLE_SCHEMAS: Final = ("evenkeel.cluster/snapshot/1", SNAPSHOT_SCHEMA)
 
 Id = Annotated[str, Pattern(r"[\s\S]+", "a text of at least one character")]
 Moment = Annotated[
@@ -83,6 +86,57 @@ class HostDatastore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Datastore:
+    """A place for disks. One that only one host has is another one than that of the same name elsewhere."""
+
+    id: Annotated[Id, "unique in the cluster: its name, or name@host of one that only one host has"]
+    name: Annotated[Id, "as in `datastores` of its hosts, and in `datastore` of disks"]
+    shared: bool
+    hosts: Annotated[tuple[Id, ...], "ids of the hosts that have it"]
+    type: Annotated[Id | None, "the platform's word for what it is, such as VMFS, NFS, lvmthin or rbd"] = (
+        field(default=None, metadata={"omit": True})
+    )
+    kind: Annotated[Id | None, "the class that it is of, such as ssd or gold"] = field(
+        default=None, metadata={"json": "class", "omit": True}
+    )
+    capacity: Bytes | None = None
+    free: Bytes | None = None
+    provisioned: Annotated[
+        Bytes | None, "what would be in use if each thin disk on it had grown to its full size"
+    ] = field(default=None, metadata={"omit": True})
+    latency: Annotated[
+        Amount | None, "milliseconds that requests take, the 90th percentile of the window or of a day"
+    ] = field(default=None, metadata={"omit": True})
+    iops: Annotated[Amount | None, "requests per second, of all hosts"] = field(
+        default=None, metadata={"omit": True}
+    )
+    disk_io: Annotated[Amount | None, "bytes per second that are read and written, of all hosts"] = field(
+        default=None, metadata={"omit": True}
+    )
+    thin: Annotated[
+        bool | None, "whether disks on it take only the space that was written; null when it is not known"
+    ] = field(default=None, metadata={"omit": True})
+    content: Annotated[
+        tuple[Id, ...] | None,
+        "what it may hold, in the platform's words, such as images and rootdir; null where all may be",
+    ] = field(default=None, metadata={"omit": True})
+    cluster: Annotated[Id | None, "the cluster of datastores that it belongs to"] = field(
+        default=None, metadata={"omit": True}
+    )
+    tags: tuple[str, ...] = field(default=(), metadata={"omit": True})
+    maintenance: Annotated[bool, "whether it is in, or enters, maintenance mode: disks have to leave it"] = (
+        field(default=False, metadata={"omit": True})
+    )
+    closed_because: Annotated[
+        str | None, "why no disk may be moved to it, such as: not accessible; null when disks may"
+    ] = field(default=None, metadata={"omit": True})
+    balanced_by: Annotated[
+        str | None,
+        "what else moves its disks by itself, such as Storage DRS; null when nothing does",
+    ] = field(default=None, metadata={"omit": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostDevices:
     """Devices of one kind that a host can hand to guests, such as PCI cards, and how many no guest has."""
 
@@ -140,10 +194,32 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """A virtual disk and where it lies."""
+    """A virtual disk and where it lies. `blockers` say why it can't be moved to another datastore."""
 
-    datastore: Id
-    size: Bytes | None
+    datastore: Annotated[Id, "name of the datastore, as the guest's host has it"]
+    size: Annotated[Bytes | None, "what it may grow to"]
+    id: Annotated[
+        Id | None,
+        "its name in the guest's configuration, such as scsi0, rootfs or 2000; home for the files of a guest "
+        "that are no disk; null where the platform does not tell, so that it can't be moved",
+    ] = field(default=None, metadata={"omit": True})
+    used: Annotated[Bytes | None, "what it takes on its datastore; null where it is not known"] = field(
+        default=None, metadata={"omit": True}
+    )
+    thin: Annotated[bool | None, "whether it takes only what was written"] = field(
+        default=None, metadata={"omit": True}
+    )
+    format: Annotated[Id | None, "raw, qcow2, vmdk, subvol and the like"] = field(
+        default=None, metadata={"omit": True}
+    )
+    disk_io: Annotated[Amount | None, "bytes per second that it reads and writes"] = field(
+        default=None, metadata={"omit": True}
+    )
+    blockers: Annotated[
+        tuple[Id, ...],
+        "why it stays: linked_clone, snapshot_chain, raw_device, cdrom, not_backed_up, shared_disk, "
+        "running_container, unsupported and the like",
+    ] = field(default=(), metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +316,21 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageRule:
+    """Disks on different datastores, or on one, as the platform itself has it."""
+
+    name: Id
+    kind: Literal["anti_affinity", "affinity"]
+    guests: Annotated[tuple[Id, ...], "whose disks; one guest where the rule is about its own disks"]
+    disks: Annotated[
+        tuple[Id, ...],
+        "ids of those disks of the one guest that the rule is about; empty for all disks of the guests",
+    ] = field(default=(), metadata={"omit": True})
+    strict: bool = True
+    source: Annotated[str, "where the rule comes from, such as storage-drs-rule:web"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something that could not be read, or not wholly, and what that hides."""
 
@@ -287,7 +378,7 @@ class Reading:
 class Snapshot:
     """A cluster at one moment: its hosts, guests and the rules that the platform itself holds."""
 
-    schema: Literal["evenkeel.cluster/snapshot/1"] = SNAPSHOT_SCHEMA
+    schema: Literal["evenkeel.cluster/snapshot/1", "evenkeel.cluster/snapshot/2"] = SNAPSHOT_SCHEMA
     platform: Id
     cluster: ClusterRef
     taken_at: Moment
@@ -297,6 +388,12 @@ class Snapshot:
     hosts: tuple[Host, ...]
     guests: tuple[Guest, ...]
     rules: tuple[Rule, ...]
+    datastores: Annotated[
+        tuple[Datastore, ...], "each of them once; empty in snapshots of versions before 1.3"
+    ] = field(default=(), metadata={"omit": True})
+    storage_rules: Annotated[
+        tuple[StorageRule, ...], "rules of the platform for datastores, such as those of Storage DRS"
+    ] = field(default=(), metadata={"omit": True})
     other_balancers: Annotated[tuple[str, ...], "what else moves guests in this cluster by itself"] = field(
         default=(), metadata={"omit": True}
     )
@@ -322,11 +419,13 @@ class Snapshot:
     @classmethod
     def from_json(cls, value: object) -> Snapshot:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
-        demand_schema(value, SNAPSHOT_SCHEMA, "snapshot")
+        demand_schema(value, SNAPSHOT_SCHEMA, "snapshot", READABLE_SCHEMAS)
         snapshot = decode(cls, value, "snapshot")
         _refuse_duplicates("hosts", (host.id for host in snapshot.hosts))
         _refuse_duplicates("guests", (guest.id for guest in snapshot.guests))
+        _refuse_duplicates("datastores", (place.id for place in snapshot.datastores))
         _refuse_duplicates("rules", (rule.name for rule in snapshot.rules), what="name")
+        _refuse_duplicates("storage_rules", (rule.name for rule in snapshot.storage_rules), what="name")
         known = {host.id for host in snapshot.hosts}
         for index, guest in enumerate(snapshot.guests):
             if guest.host not in known:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guests, hosts and the like for which an expression is true.
+"""Guests, hosts, datastores and the like for which an expression is true.
 
 It is asked of each as in the JSON of a snapshot; what is left out there has its default. `percent` is
 added to guests and hosts, since JMESPath cannot divide.
@@ -18,7 +18,7 @@ from .codec import encode_value, json_name
 from .errors import InputError, NotEvaluated
 from .loads import host_capacity, host_used
 from .selector import Selector
-from .snapshot import Amounts, Guest, HiddenFact, Host
+from .snapshot import Amounts, Datastore, Guest, HiddenFact, Host
 from .text.expressions import is_true, parsed, require
 from .text.field_check import fields_of, fields_read
 from .text.regexes import check_regex
@@ -65,7 +65,7 @@ def _share(used: float | None, whole: float | None) -> float | None:
     return None if used is None or not whole else 100 * used / whole
 
 
-def _name(thing: Guest | Host) -> str:
+def _name(thing: Guest | Host | Datastore) -> str:
     return f"{thing.name} ({thing.id})"
 
 
@@ -94,6 +94,7 @@ HOST: Final = Kind(
     {**_LOADS, "pool": "pools", "networks": "networks", "datastores": "datastores"},
     {"percent": _percent_of_host},
 )
+DATASTORE: Final = Kind("datastore", Datastore, _name)
 
 
 def check_selector(selector: Selector, path: str, kind: Kind) -> None:

@@ -192,6 +192,8 @@ GOALS: Final[Mapping[str, Goal]] = {
     "rules": Rules(),
     "evacuate": Evacuate(),
     "consolidate": Consolidate(),
+    # No guest is migrated for it; its rules over hosts hold for what is asked of it besides.
+    "storage": Rules(),
 }
 
 

@@ -44,6 +44,7 @@ from .search.solve import SearchResult, solve
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
+from .storage_goal import storage_alone, with_storage
 from .sustained import hold_back, plan_held
 from .tolerances import POINTS
 from .verify.plan import Exclusions, verify_plan
@@ -62,17 +63,25 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     proxmox, a notice says what the platform's own balancer would do.
     """
     policy = with_choices_by_id(snapshot, policy)
+    if policy.goal == "storage":
+        found = storage_alone(snapshot, policy)
+    else:
+        found = with_storage(snapshot, policy, _plan_hosts(snapshot, policy, clock))
+    found = replace(found, measured=Measured(at=snapshot.taken_at, window_seconds=snapshot.window_seconds))
+    notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
+    return replace(found, notices=(*found.notices, notice)) if notice else found
+
+
+def _plan_hosts(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
     held = hold_back(snapshot, policy)
     if held is None:
         found = _best_plan(snapshot, policy, clock)
     else:
         found = plan_held(snapshot, policy, held, lambda wanted: _best_plan(snapshot, wanted, clock))
-    found = replace(found, measured=Measured(at=snapshot.taken_at, window_seconds=snapshot.window_seconds))
     if policy.choices:
         method = f"{found.proof.method}; among plans that respect its choices"
         found = replace(found, proof=replace(found.proof, method=method))
-    notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
-    return replace(found, notices=(*found.notices, notice)) if notice else found
+    return found
 
 
 def _best_plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:

@@ -9,16 +9,19 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from .._model.codec import decode, encode
 from .._model.errors import InputError
 from .._model.loads import guest_used
 from .._model.moves import snapshot_after_moves
 from .._model.snapshot import Guest, Host, Snapshot
-from .errors import NotFound, PlatformError, Refused
+from . import rehearsal_storage
+from .errors import NotFound, PlatformError, Refused, StartRefused
 from .protocol import (
     Capacities,
     ClusterNow,
@@ -29,6 +32,8 @@ from .protocol import (
     Objection,
     Prepared,
 )
+from .rehearsal_storage import RehearsedStorage
+from .storage_protocol import DiskMoveRequest, DiskMoveState, PreparedDiskMove, StorageNow
 
 # Blockers that are states, which pass.
 _PASSING = frozenset({"being_migrated", "disconnected", "ha_error", "locked", "not_readable", "paused"})
@@ -39,36 +44,49 @@ class RehearsalPlatform:
     (`migrating_to`) ends when it is followed.
 
     `prepare` objects to what `refusals` of the file names. A refusal that is later than the snapshot has not
-    happened yet: no snapshot that is read shows it.
+    happened yet: no snapshot that is read shows it. Moves of disks are as rehearsal_storage.py says; `now` is
+    the time by which they go on.
     """
 
     capacities = Capacities(cluster=8, per_host=4)
 
-    def __init__(self, path: str, cluster: str | None = None) -> None:
+    def __init__(self, path: str, cluster: str | None = None, now: Callable[[], float] = time.time) -> None:
         self._path = Path(path)
         self._cluster = cluster
+        self._now = now
+
+    @property
+    def _storage_path(self) -> Path:
+        return self._path.with_suffix(".storage.json")
 
     def read(self) -> Snapshot:
-        snapshot = self._own()
+        snapshot, _storage = self._own_storage()
         happened = tuple(refusal for refusal in snapshot.refusals if refusal.at <= snapshot.taken_at)
         return replace(snapshot, refusals=happened)
 
     def _own(self) -> Snapshot:
-        snapshot = self._load()
+        snapshot = self._load_storage().snapshot or self._load()
         if self._cluster not in (None, snapshot.cluster.name, snapshot.cluster.id):
             raise NotFound(
                 f"there is no cluster {self._cluster!r}", where=str(self._path), hint=_names(snapshot)
             )
         return snapshot
 
+    def _own_storage(self) -> tuple[Snapshot, RehearsedStorage]:
+        """As they are now, with what has ended since they were written."""
+        return rehearsal_storage.advance(self._own(), self._load_storage(), self._now())
+
     def look(self, guests: Collection[str]) -> ClusterNow:
-        snapshot = self._own()
+        snapshot, storage = self._own_storage()
         wanted = set(guests)
         return ClusterNow(
             cluster=snapshot.cluster.id,
             guests={
                 guest.id: GuestNow(
-                    host=guest.host, power=guest.power, busy=_busy(guest), run_state=guest.run_state
+                    host=guest.host,
+                    power=guest.power,
+                    busy=_busy(guest) or rehearsal_storage.storage_busy(storage, guest.id),
+                    run_state=guest.run_state,
                 )
                 for guest in snapshot.guests
                 if guest.id in wanted
@@ -126,6 +144,55 @@ class RehearsalPlatform:
             if guests != snapshot.guests:
                 self._store(replace(snapshot, guests=guests))
 
+    def look_at_storage(self, guests: Collection[str]) -> StorageNow:
+        snapshot, storage = self._own_storage()
+        return rehearsal_storage.storage_now(snapshot, storage, guests)
+
+    def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
+        snapshot, storage = self._own_storage()
+        objection = rehearsal_storage.disk_objection(snapshot, storage, request)
+        return PreparedDiskMove(request=request, objection=objection)
+
+    def start_disk_move(self, prepared: PreparedDiskMove) -> str:
+        request = prepared.request
+        with self._locked():
+            snapshot, storage = self._own_storage()
+            objection = prepared.objection or rehearsal_storage.disk_objection(snapshot, storage, request)
+            if objection is not None:
+                where = f"guest {request.guest}"
+                raise StartRefused(objection.why, where=where, passing=objection.passing)
+            now = self._now()
+            snapshot, storage = rehearsal_storage.begin(snapshot, storage, request, now)
+            self._store_all(*rehearsal_storage.advance(snapshot, storage, now))
+        return rehearsal_storage.task_of(request.guest, request.disks, request.target)
+
+    def find_disk_move(self, request: DiskMoveRequest) -> str | None:
+        _snapshot, storage = self._own_storage()
+        return next(
+            (
+                copy.task
+                for copy in storage.copying
+                if copy.guest == request.guest and set(copy.disks).intersection(request.disks)
+            ),
+            None,
+        )
+
+    def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
+        with self._locked():
+            before = self._own(), self._load_storage()
+            now = self._now()
+            snapshot, storage = rehearsal_storage.advance(*before, now)
+            if (snapshot, storage) != before:
+                self._store_all(snapshot, storage)
+        return {
+            task: rehearsal_storage.state_of(snapshot, storage, task, request, now)
+            for task, request in tasks.items()
+        }
+
+    def cancel_disk_move(self, task: str) -> None:
+        with self._locked():
+            self._store_all(*rehearsal_storage.cancel(*self._own_storage(), task))
+
     def in_maintenance(self, host: str) -> bool:
         return any(entry.maintenance for entry in self._own().hosts if entry.id == host)
 
@@ -180,18 +247,31 @@ class RehearsalPlatform:
         except InputError as error:
             raise PlatformError(str(error), where=str(self._path)) from None
 
-    def _store(self, snapshot: Snapshot) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+    def _load_storage(self) -> RehearsedStorage:
+        path = self._storage_path
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(snapshot.to_json(), stream, indent=1)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(name, self._path.stat().st_mode & 0o777)
-            os.replace(name, self._path)
+            value = json.loads(path.read_text(encoding="utf-8"))
+            return decode(RehearsedStorage, value, "storage")
+        except FileNotFoundError:
+            return RehearsedStorage()
         except OSError as error:
-            Path(name).unlink(missing_ok=True)
-            raise PlatformError(f"can't be written: {error.strerror}", where=str(self._path)) from None
+            raise PlatformError(f"can't be read: {error.strerror}", where=str(path)) from None
+        except (ValueError, RecursionError) as error:
+            raise PlatformError(f"is not JSON: {error}", where=str(path)) from None
+        except InputError as error:
+            raise PlatformError(str(error), where=str(path)) from None
+
+    def _store(self, snapshot: Snapshot) -> None:
+        self._store_all(snapshot, self._load_storage())
+
+    def _store_all(self, snapshot: Snapshot, storage: RehearsedStorage) -> None:
+        """Both files or none: the first of them holds what belongs into the second one until it is there."""
+        if not self._storage_path.exists():
+            _write(self._path, snapshot.to_json())
+            return
+        _write(self._storage_path, encode(replace(storage, snapshot=snapshot)))
+        _write(self._path, snapshot.to_json())
+        _write(self._storage_path, encode(replace(storage, snapshot=None)))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -207,6 +287,21 @@ class RehearsalPlatform:
             yield
         finally:
             os.close(descriptor)
+
+
+def _write(path: Path, value: object) -> None:
+    """Atomically, with the mode that the file has."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, path.stat().st_mode & 0o777)
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise PlatformError(f"can't be written: {error.strerror}", where=str(path)) from None
 
 
 def _names(snapshot: Snapshot) -> str:

@@ -23,6 +23,7 @@ _GOALS: Final[Mapping[str, str]] = {
     "rules": "restore rules",
     "evacuate": "empty hosts",
     "consolidate": "use as few hosts as possible",
+    "storage": "bring the datastores in order",
 }
 
 

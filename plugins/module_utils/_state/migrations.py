@@ -203,6 +203,30 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
         "ALTER TABLE migration_history ADD COLUMN seconds DOUBLE PRECISION",
         "CREATE INDEX migration_history_recorded ON migration_history (cluster, recorded_at)",
     ),
+    "disk_moves": (
+        """CREATE TABLE disk_move_history (
+            cluster TEXT NOT NULL,
+            guest TEXT NOT NULL,
+            ended_at TEXT NOT NULL,
+            source TEXT NOT NULL,
+            target TEXT NOT NULL,
+            disks TEXT NOT NULL,
+            guest_name TEXT NOT NULL,
+            result TEXT NOT NULL,
+            why TEXT NOT NULL,
+            moved TEXT NOT NULL,
+            left_behind TEXT NOT NULL,
+            started_at TEXT,
+            seconds DOUBLE PRECISION,
+            recorded_at DOUBLE PRECISION NOT NULL,
+            run TEXT,
+            kind TEXT,
+            reason TEXT,
+            bytes BIGINT,
+            PRIMARY KEY (cluster, guest, ended_at, source, target, disks)
+        )""",
+        "CREATE INDEX disk_move_history_recorded ON disk_move_history (cluster, recorded_at)",
+    ),
 }
 
 

@@ -115,7 +115,8 @@ def begin(database: Database, run: RunStart, *, alone: bool) -> None:
                     sa.insert(PLANS).values(
                         digest=text.digest,
                         cluster=run.cluster,
-                        migrations=len(plan.migrations),
+                        # By this it is kept for longer than a plan that does nothing.
+                        migrations=len(plan.migrations) + _disk_moves(plan),
                         kept_at=moment,
                         body=text.body,
                     )
@@ -123,6 +124,10 @@ def begin(database: Database, run: RunStart, *, alone: bool) -> None:
         connection.execute(sa.insert(RUNS).values(**row, started_at=moment))
 
     database.transaction(write)
+
+
+def _disk_moves(plan: Plan) -> int:
+    return 0 if plan.storage is None else len(plan.storage.moves)
 
 
 def end(database: Database, run: str, status: str, result: Mapping[str, Any]) -> None:

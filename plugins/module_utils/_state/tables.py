@@ -55,6 +55,30 @@ if sa is not None:
         sa.Column("seconds", sa.Double),
     )
 
+    # One row a move of disks that was begun or refused; `disks`, `moved` and `left_behind` are JSON.
+    DISK_HISTORY = sa.Table(
+        "disk_move_history",
+        METADATA,
+        sa.Column("cluster", sa.Text, primary_key=True),
+        sa.Column("guest", sa.Text, primary_key=True),
+        sa.Column("ended_at", sa.Text, primary_key=True),
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("target", sa.Text, primary_key=True),
+        sa.Column("disks", sa.Text, primary_key=True),
+        sa.Column("guest_name", sa.Text, nullable=False),
+        sa.Column("result", sa.Text, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        sa.Column("moved", sa.Text, nullable=False),
+        sa.Column("left_behind", sa.Text, nullable=False),
+        sa.Column("started_at", sa.Text),
+        sa.Column("seconds", sa.Double),
+        sa.Column("recorded_at", sa.Double, nullable=False),
+        sa.Column("run", sa.Text),
+        sa.Column("kind", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("bytes", sa.BigInteger),
+    )
+
     # One row a run that was no check. Moments are seconds since 1970 on the database's own clock; `policy`
     # and `plan` are digests, `reading`, `result` and `who` JSON, and `owner` is the process.
     RUNS = sa.Table(

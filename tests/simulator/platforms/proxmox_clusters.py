@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
+    Datastore,
     Disk,
     Guest,
     Host,
@@ -143,7 +144,44 @@ def cluster(hosts: tuple[Host, ...], guests: tuple[Guest, ...], rules: tuple[Rul
         hosts=hosts,
         guests=guests,
         rules=rules,
+        datastores=stores_of(hosts),
     )
+
+
+TYPES = {"ceph": "rbd", "local": "dir", "local-lvm": "lvmthin"}
+
+
+def stores_of(hosts: tuple[Host, ...]) -> tuple[Datastore, ...]:
+    """The datastores that these hosts name, each with what they say of it."""
+    places = {
+        (name, "" if seen.shared else host.id): [
+            other.id for other in hosts if name in other.datastores and (seen.shared or other.id == host.id)
+        ]
+        for host in hosts
+        for name, seen in host.datastores.items()
+    }
+    by_id = {host.id: host for host in hosts}
+    return tuple(
+        store(name, at, by_id[on[0]].datastores[name], hosts=tuple(on))
+        for (name, at), on in sorted(places.items())
+    )
+
+
+def store(name: str, at: str, seen: HostDatastore, **changes: Any) -> Datastore:
+    """The storage `name`, of one node where it is local."""
+    kind = TYPES.get(name, "nfs" if seen.shared else "lvmthin")
+    plain = Datastore(
+        id=f"{name}@{at}" if at else name,
+        name=name,
+        shared=seen.shared,
+        hosts=(at,) if at else (),
+        type=kind,
+        capacity=seen.capacity,
+        free=seen.free,
+        thin=kind != "lvm",
+        content=("images", "rootdir"),
+    )
+    return replace(plain, **changes)
 
 
 def small() -> Snapshot:

@@ -323,7 +323,11 @@ def test_disks_that_are_not_named_stay_when_the_home_moves(begin: Begin) -> None
     task = platform.start(prepared)
     assert follow(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
-    assert [(disk.datastore, disk.size) for disk in found.disks] == [("new", GIB), ("fast", 2 * GIB)]
+    assert [(disk.id, disk.datastore) for disk in found.disks] == [
+        ("2000", "new"),
+        ("2001", "fast"),
+        ("home", "new"),
+    ]
     platform.close()
 
 
@@ -341,7 +345,7 @@ def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     task = platform.start(prepared)
     assert follow(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
-    assert [disk.datastore for disk in found.disks] == ["new", "new"]
+    assert [disk.datastore for disk in found.disks] == ["new", "new", "new"]
     served.switches(no_permission_on=["datastore-dc0/new"])
     with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on datastore new"):
         platform.prepare(replace(request, source="host-b", target="host-a", storage={"new": "new"}))

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.datastores import datastores_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
+    Datastore,
     Disk,
     Guest,
     Host,
@@ -16,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
     VSphereConnection,
 )
@@ -145,6 +148,55 @@ def mixed() -> Snapshot:
         rule("ban", "host_anti_affinity", "halted", hosts=("c", "d")),
     )
     return cluster(hosts, guests, rules)
+
+
+SMALL_HOME = MIB
+_DISK_BLOCKERS = {
+    **{name: name for name in ("template", "locked", "disconnected", "passthrough_device", "host_graphics")},
+    **{name: name for name in ("agent", "vsphere_pod")},
+    "fault_tolerance_unprotected": "fault_tolerance",
+}
+
+
+def as_read(snapshot: Snapshot) -> Snapshot:
+    """What the adapter reads of a cluster that says no more of datastores than hosts see of them: the disks
+    with their keys, the files beside them, and each datastore by itself.
+    """
+    paired = {guest for rule in snapshot.rules if rule.source == "fault-tolerance" for guest in rule.guests}
+    return replace(
+        snapshot,
+        datastores=tuple(sorted(map(_datastore_as_read, datastores_of(snapshot)), key=lambda one: one.id)),
+        guests=tuple(replace(guest, disks=_disks_as_read(guest, paired)) for guest in snapshot.guests),
+    )
+
+
+def _datastore_as_read(datastore: Datastore) -> Datastore:
+    assert datastore.capacity is not None
+    assert datastore.free is not None
+    return replace(datastore, type="VMFS", thin=True, provisioned=datastore.capacity - datastore.free)
+
+
+def _disks_as_read(guest: Guest, paired: Collection[str]) -> tuple[Disk, ...]:
+    known = {_DISK_BLOCKERS[blocker] for blocker in guest.blockers if blocker in _DISK_BLOCKERS}
+    blockers = tuple(sorted(known | ({"fault_tolerance"} if guest.id in paired else set())))
+    disks = [
+        replace(disk, id=str(2000 + number), used=disk.size, thin=True, blockers=blockers)
+        for number, disk in enumerate(guest.disks)
+    ]
+    memory = int(guest.assigned["memory"] or 0)
+    home = Disk(
+        id="home",
+        datastore=guest.disks[0].datastore,
+        used=SMALL_HOME,
+        # A guest that is started has a swap file for its memory.
+        size=SMALL_HOME + memory,
+        blockers=blockers,
+    )
+    return (*disks, home)
+
+
+def request(guest: str, source: str, target: str) -> MigrationRequest:
+    return MigrationRequest(guest=guest, source=f"host-{source}", target=f"host-{target}")
 
 
 def connection(simulator: launch.Simulator, **changes: object) -> VSphereConnection:

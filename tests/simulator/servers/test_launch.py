@@ -100,7 +100,7 @@ def test_a_bad_start_says_why(workdir: Path) -> None:
     (workdir.parent / "cluster.json").write_text("{}")
     failed = start(workdir)
     assert failed.returncode == 1
-    assert "schema None: expected 'evenkeel.cluster/snapshot/1'" in failed.stderr
+    assert "schema None: expected 'evenkeel.cluster/snapshot/2'" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

@@ -91,6 +91,7 @@ def test_rights_are_the_published_ones(route: Route) -> None:
         declared = "root" if route.path in FOR_ROOT else "all"
     else:
         declared = ["perm", route.need.path, list(route.need.privileges)]
+        declared += ["any", 1] if route.need.some else []
     assert declared == expected
     assert route.allow_token == bool(published(route)["allowtoken"])
 
@@ -102,6 +103,8 @@ ARGUMENTS: dict[str, dict[str, object]] = {
     "/nodes/{node}/lxc/{vmid}/rrddata": {"timeframe": "hour"},
     "/nodes/{node}/qemu/{vmid}/migrate": {"target": "pve2"},
     "/nodes/{node}/lxc/{vmid}/migrate": {"target": "pve1"},
+    "/nodes/{node}/qemu/{vmid}/move_disk": {"disk": "scsi0", "storage": "local-lvm"},
+    "/nodes/{node}/lxc/{vmid}/move_volume": {"volume": "rootfs", "storage": "local-lvm"},
     "/cluster/ha/resources/{sid}/migrate": {"node": "pve3"},
     "/nodes/{node}/execute": {"commands": '[{"path": "status", "method": "GET"}]'},
     "/access/ticket": {"username": "root@pam", "password": "secret"},
@@ -127,6 +130,8 @@ def test_results_are_of_the_published_types(route: Route) -> None:
         "rule": "web",
         "upid": task.upid,
         "poolid": "shop",
+        "storage": "ceph",
+        "volume": "ceph:vm-100-disk-0",
     }
     if "/lxc/" in route.path:
         names.update(node="pve2", vmid="112")
@@ -135,6 +140,8 @@ def test_results_are_of_the_published_types(route: Route) -> None:
         given["vmid"] = "900"
     if "/lxc/" in route.path and route.path.endswith("/migrate") and route.method == "POST":
         given["restart"] = "1"
+    if route.path.endswith(("/move_volume", "/lxc/{vmid}/status/start")):
+        world.guests[112].power = "stopped"
     if route.path == "/nodes/{node}/qemu/{vmid}/status/shutdown":
         names["vmid"] = "110"
     result = carry_out(

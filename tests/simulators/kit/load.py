@@ -8,6 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import SnapshotError
+
+SCHEMAS = ("evenkeel.cluster/snapshot/1", "evenkeel.cluster/snapshot/2")
+
+
+def demand_schema(snapshot: Mapping[str, Any]) -> None:
+    """Raises SnapshotError for what is no snapshot."""
+    if snapshot.get("schema") not in SCHEMAS:
+        raise SnapshotError(f"schema {snapshot.get('schema')!r}: expected {SCHEMAS[-1]!r}")
+
 
 @dataclass(frozen=True, slots=True)
 class Load:

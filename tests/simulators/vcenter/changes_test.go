@@ -72,7 +72,7 @@ func TestHiddenObjectsAndPeopleAtWork(t *testing.T) {
 			Status string
 			Used   map[string]float64
 		}
-		Guests map[string]map[string]string
+		Guests map[string]map[string]any
 	}
 	b.control("GET", "/_sim/state", nil, &report)
 	if hostOf(t, c, "1") != "b" || report.Hosts["b"].Used["memory"] != 21*gib || report.Hosts["a"].Used["memory"] != 12*gib ||

@@ -63,6 +63,9 @@ func (c *control) mux() http.Handler {
 	mux.HandleFunc("POST /_sim/host", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]any{}, c.changeHost(r))
 	})
+	mux.HandleFunc("POST /_sim/storage", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, map[string]any{}, c.changeDatastore(r))
+	})
 	return mux
 }
 
@@ -80,7 +83,7 @@ func (c *control) report() map[string]any {
 	defer c.world.Unlock()
 	guests, hosts, peaks := map[string]any{}, map[string]any{}, map[string]any{}
 	for id, g := range c.world.guests {
-		guests[id] = map[string]any{"host": g.host.ID, "power": g.Power}
+		guests[id] = map[string]any{"host": g.host.ID, "power": g.Power, "disks": c.inventory.reportDisks(g)}
 	}
 	for id, h := range c.world.hosts {
 		used := map[string]float64{}
@@ -94,7 +97,12 @@ func (c *control) report() map[string]any {
 	for i, m := range c.world.migrations {
 		migrations[i] = *m
 	}
+	moves := make([]diskMove, len(c.world.diskMoves))
+	for i, m := range c.world.diskMoves {
+		moves[i] = *m
+	}
 	return map[string]any{
+		"datastores": c.inventory.reportStores(), "disk_moves": moves,
 		"guests": guests, "hosts": hosts, "peak": peaks, "migrations": migrations, "calls": c.calls.snapshot(),
 	}
 }
@@ -273,6 +281,21 @@ func (c *control) changeHost(r *http.Request) error {
 		c.inventory.showGuest(g)
 	}
 	return nil
+}
+
+func (c *control) changeDatastore(r *http.Request) error {
+	var given struct {
+		ID          string   `json:"id"`
+		Free        *int64   `json:"free"`
+		Maintenance *string  `json:"maintenance"`
+		Latency     *float64 `json:"latency"`
+	}
+	if err := decode(r, &given); err != nil {
+		return err
+	}
+	c.world.Lock()
+	defer c.world.Unlock()
+	return c.inventory.changeStore(given.ID, given.Free, given.Maintenance, given.Latency)
 }
 
 func decode(r *http.Request, value any) error {

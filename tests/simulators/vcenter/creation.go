@@ -176,8 +176,7 @@ func (inv *inventory) putMachine(dc *simulator.Datacenter, g *guest, pool *simul
 		folder.ChildEntity = with(folder.ChildEntity, vm.Self)
 	})
 	for ref, size := range sizes {
-		free := inv.registry.Get(ref).(*simulator.Datastore).Summary.FreeSpace - size
-		inv.update(ref, change("summary.freeSpace", free))
+		inv.take(ref, size)
 	}
 }
 

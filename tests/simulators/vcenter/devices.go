@@ -27,19 +27,35 @@ const (
 // devices makes the virtual hardware of a guest and notes where its disks and networks are.
 func (inv *inventory) devices(dc *simulator.Datacenter, vm *simulator.VirtualMachine, g *guest) []types.BaseVirtualDevice {
 	var result []types.BaseVirtualDevice
+	inv.putHome(dc, g)
 	if len(g.Disks) > 0 {
 		controller := &types.ParaVirtualSCSIController{}
 		controller.Key, controller.SharedBus = keySCSI, types.VirtualSCSISharingNoSharing
 		result = append(result, controller)
 	}
-	for i, spec := range g.Disks {
+	for _, spec := range g.Disks {
+		if spec.ID == homeDisk {
+			continue
+		}
+		i := len(g.disks)
 		ds := inv.datastore(dc, g.host, spec.Datastore)
-		d := disk{key: keyDisk + int32(i), datastore: ds.Self}
+		d := disk{key: keyOf(spec.ID, i), datastore: ds.Self, blockers: spec.Blockers, io: spec.DiskIO}
 		if spec.Size != nil {
 			d.size = *spec.Size
 		}
+		d.used, d.thick = d.size, spec.Thin != nil && !*spec.Thin
+		switch {
+		case spec.Used != nil:
+			d.used = *spec.Used
+		case contains(d.blockers, "raw_device"):
+			d.used = 0 // the data is on a LUN of its own
+		}
 		g.disks = append(g.disks, d)
-		result = append(result, diskDevice(d, i, ds.Name, g.Name))
+		result = append(result, diskDevice(d, i, ds.Name, g.directory()))
+	}
+	if place := g.imageBesideDisk(); place != "" {
+		g.iso = pointer(inv.datastore(dc, g.host, place).Self)
+		result = append(result, imageDevices("["+place+"] iso/install.iso", g.iso)...)
 	}
 	if g.has("iso_mounted") {
 		g.hostISO = true
@@ -76,10 +92,34 @@ func diskDevice(d disk, index int, datastore, machine string) *types.VirtualDisk
 	return device
 }
 
-func diskBacking(d disk, index int, datastore, machine string) *types.VirtualDiskFlatVer2BackingInfo {
-	backing := &types.VirtualDiskFlatVer2BackingInfo{DiskMode: "persistent", ThinProvisioned: pointer(true)}
-	backing.FileName = fmt.Sprintf("[%s] %s/%s_%d.vmdk", datastore, machine, machine, index)
-	backing.Datastore = &d.datastore
+func diskBacking(d disk, index int, datastore, directory string) types.BaseVirtualDeviceBackingInfo {
+	file := fmt.Sprintf("[%s] %s/%s_%d", datastore, directory, directory, index)
+	if contains(d.blockers, "raw_device") {
+		backing := &types.VirtualDiskRawDiskMappingVer1BackingInfo{
+			LunUuid: "0200000000", DeviceName: "vml.0200000000", CompatibilityMode: "physicalMode", DiskMode: "independent_persistent",
+		}
+		backing.FileName, backing.Datastore = file+".vmdk", &d.datastore
+		return backing
+	}
+	backing := &types.VirtualDiskFlatVer2BackingInfo{DiskMode: "persistent", ThinProvisioned: pointer(!d.thick)}
+	backing.FileName, backing.Datastore = file+".vmdk", &d.datastore
+	if contains(d.blockers, "independent_disk") {
+		backing.DiskMode = string(types.VirtualDiskModeIndependent_persistent)
+	}
+	if contains(d.blockers, "shared_disk") {
+		backing.Sharing = string(types.VirtualDiskSharingSharingMultiWriter)
+	}
+	base := &types.VirtualDiskFlatVer2BackingInfo{DiskMode: "persistent", ThinProvisioned: backing.ThinProvisioned}
+	base.Datastore = &d.datastore
+	switch {
+	case contains(d.blockers, "linked_clone"):
+		base.FileName = fmt.Sprintf("[%s] golden image/golden image.vmdk", datastore)
+	case contains(d.blockers, "snapshot_chain"):
+		base.FileName, backing.FileName = file+".vmdk", file+"-000001.vmdk"
+	default:
+		return backing
+	}
+	backing.Parent = base
 	return backing
 }
 

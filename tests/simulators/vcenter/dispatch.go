@@ -57,6 +57,7 @@ func newDispatcher(s *state) *dispatcher {
 	route(&reader{named("reader"), s}, "CreateContainerView", "CreateCollectorForEvents", "QueryEvents", "RetrieveProperties",
 		"RetrievePropertiesEx", "ContinueRetrievePropertiesEx")
 	route(&shutter{named("shutter"), s}, "ShutdownGuest")
+	route(&browser{named("browser"), s}, "SearchDatastore_Task", "RefreshDatastore")
 	route(&timekeeper{named("timekeeper"), s}, "CurrentTime")
 	route(&refuser{named("refuser")}, "Refuse")
 	return d

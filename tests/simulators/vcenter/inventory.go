@@ -32,6 +32,11 @@ type inventory struct {
 	networks    map[string]*mo.Network
 	clock       func() time.Time // vCenter's own
 	refusals    func(guest, host string) []refusedMigration
+
+	stores map[types.ManagedObjectReference]*store // held with the world's lock
+	pods   map[string]*simulator.StoragePod
+	stale  func() bool             // whether changes of free space are not shown before someone asks vCenter to look
+	sdrs   func(pod string) string // how Storage DRS is set for a cluster of datastores
 }
 
 func newInventory(ctx *simulator.Context) *inventory {
@@ -39,6 +44,8 @@ func newInventory(ctx *simulator.Context) *inventory {
 		ctx: ctx, registry: ctx.Map, datacenters: map[string]*simulator.Datacenter{},
 		datastores: map[string]*simulator.Datastore{}, networks: map[string]*mo.Network{}, clock: time.Now,
 		refusals: func(string, string) []refusedMigration { return nil },
+		stores:   map[types.ManagedObjectReference]*store{}, pods: map[string]*simulator.StoragePod{},
+		sdrs: func(string) string { return "" }, stale: func() bool { return false },
 	}
 }
 
@@ -48,7 +55,10 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 	if err != nil {
 		return err
 	}
-	c := &cluster{id: s.Cluster.ID, name: s.Cluster.Name, datacenter: datacenter}
+	c := &cluster{id: s.Cluster.ID, name: s.Cluster.Name, datacenter: datacenter, described: map[string]snapshotStore{}}
+	for _, described := range s.Datastores {
+		c.described[described.ID] = described
+	}
 	for _, other := range w.clusters {
 		if other.id == c.id || other.name == c.name && other.datacenter == c.datacenter {
 			return fmt.Errorf("cluster %q (id %q) is in datacenter %q twice, or its id is used by another cluster",
@@ -81,6 +91,12 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 	}
 	w.clusters = append(w.clusters, c)
 	inv.putCluster(dc, w, c, s)
+	inv.putStorageRules(w, s)
+	for _, spec := range s.Guests {
+		for ref, bytes := range w.guests[spec.ID].io() {
+			inv.stores[ref].firstIO += bytes
+		}
+	}
 	guests := make([]*guest, len(s.Guests))
 	for i, spec := range s.Guests {
 		guests[i] = w.guests[spec.ID]

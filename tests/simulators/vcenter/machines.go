@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -31,7 +30,7 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 	vm.Config = &types.VirtualMachineConfigInfo{
 		ChangeVersion: "1", Modified: time.Now(), Name: g.Name, Uuid: uuid, InstanceUuid: uuid, Version: "vmx-19",
 		GuestId: "otherGuest64", GuestFullName: "Other (64-bit)", Template: template,
-		Files: types.VirtualMachineFileInfo{VmPathName: fmt.Sprintf("[%s] %s/%s.vmx", g.home(), g.Name, g.Name)},
+		Files: types.VirtualMachineFileInfo{VmPathName: inv.configFile(g)},
 		Hardware: types.VirtualHardware{
 			NumCPU: cores, NumCoresPerSocket: pointer(cores), MemoryMB: memory, Device: devices,
 		},
@@ -50,9 +49,10 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 	storage := int64(0)
 	usage := map[types.ManagedObjectReference]int64{}
 	for _, d := range g.disks {
-		storage += d.size
-		usage[d.datastore] += d.size
+		storage += d.used
+		usage[d.datastore] += d.used
 	}
+	vm.LayoutEx = inv.layout(g)
 	vm.Summary = types.VirtualMachineSummary{
 		Vm: &vm.Self, Runtime: vm.Runtime, OverallStatus: types.ManagedEntityStatusGreen,
 		Guest: &types.VirtualMachineGuestSummary{ToolsRunningStatus: "guestToolsRunning"},
@@ -99,16 +99,11 @@ func (g *guest) requiredModel() string {
 	return ""
 }
 
-// home is the name of the datastore with the VM's own files.
-func (g *guest) home() string {
-	if len(g.Disks) > 0 {
-		return g.Disks[0].Datastore
-	}
-	return "unknown"
-}
-
 func (g *guest) datastoreRefs() []types.ManagedObjectReference {
 	var refs []types.ManagedObjectReference
+	if g.home.Value != "" {
+		refs = append(refs, g.home)
+	}
 	for _, d := range g.disks {
 		if !slices.Contains(refs, d.datastore) {
 			refs = append(refs, d.datastore)

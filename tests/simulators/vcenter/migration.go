@@ -73,16 +73,16 @@ func notFound(ref types.ManagedObjectReference) *soap.Fault {
 
 // migrate is the whole of one migration.
 func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
-	record, fault := m.begin(g, t)
+	record, copies, fault := m.begin(g, t)
 	var failure *failMigration
-	stores := !g.on(t.disks)
+	stores := copies.move != nil
 	if fault == nil {
 		if !g.at(t) {
 			m.inventory.tell(beingMigrated(g, m.world.hosts[record.From], t.host, stores))
 			failure = m.switches.failureOf(g.ID)
-			fault = m.transfer(j, failure)
+			fault = m.transfer(j, copies.files, failure)
 		}
-		fault = m.end(record, g, t, fault, failure.pretends())
+		fault = m.end(record, copies, g, t, fault, failure.pretends())
 	}
 	switch from := m.world.hosts[record.From]; {
 	case fault != nil:
@@ -96,30 +96,52 @@ func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
 	return fault
 }
 
+// copies are the files that go along, and what is noted of that; the move is nil where none do.
+type copies struct {
+	files transfers
+	move  *diskMove
+}
+
 // begin checks the way and lets both hosts hold the memory of the guest from now on.
-func (m *mover) begin(g *guest, t target) (*migration, types.BaseMethodFault) {
+func (m *mover) begin(g *guest, t target) (*migration, copies, types.BaseMethodFault) {
 	m.world.Lock()
 	defer m.world.Unlock()
 	record := m.world.record(g, t.host)
+	along := copies{files: g.transfers(t)}
+	along.move = along.files.record(m.world, m.inventory, g)
 	if obstacles := m.inventory.obstacles(g, t); len(obstacles) > 0 {
 		record.end("failed", obstacles[0])
+		along.move.end("failed", obstacles[0])
 		g.task = nil
-		return record, obstacles[0]
+		return record, along, obstacles[0]
 	}
 	if t.host != g.host {
 		t.host.incoming[g.ID] = g.load("memory")
 		t.host.notePeak()
 	}
-	return record, nil
+	return record, along, nil
 }
 
-// transfer takes the time of a migration, in steps that show its progress.
-func (m *mover) transfer(j *job, failure *failMigration) types.BaseMethodFault {
+func (m *diskMove) end(state string, fault types.BaseMethodFault) {
+	if m == nil {
+		return
+	}
+	m.State = state
+	if fault != nil {
+		m.Error = faultName(fault)
+	}
+}
+
+// transfer takes the time of a migration, in steps that show its progress and take the space of what is copied.
+func (m *mover) transfer(j *job, files transfers, failure *failMigration) types.BaseMethodFault {
 	duration := m.switches.migrationTime()
 	steps := min(20, max(1, int(duration/(50*time.Millisecond))))
 	cancelled := j.cancelled
 	for step := 0; ; step++ {
 		percent := 100 * step / steps
+		if fault := m.copyTo(files, percent); fault != nil {
+			return fault
+		}
 		if failure != nil && float64(percent) >= failure.AtPercent {
 			if failure.pretends() {
 				return nil
@@ -144,10 +166,17 @@ func (m *mover) transfer(j *job, failure *failMigration) types.BaseMethodFault {
 	}
 }
 
-// end moves the guest unless the transfer failed, only pretends, or its ground was cut away meanwhile.
-func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMethodFault, pretends bool) types.BaseMethodFault {
+func (m *mover) copyTo(files transfers, percent int) types.BaseMethodFault {
 	m.world.Lock()
 	defer m.world.Unlock()
+	return m.inventory.copyTo(files, percent)
+}
+
+// end moves the guest unless the transfer failed, only pretends, or its ground was cut away meanwhile.
+func (m *mover) end(record *migration, along copies, g *guest, t target, fault types.BaseMethodFault, pretends bool) types.BaseMethodFault {
+	m.world.Lock()
+	defer m.world.Unlock()
+	kept := along.move != nil && m.switches.failsToDelete(g.ID)
 	g.task = nil
 	delete(t.host.incoming, g.ID)
 	switch {
@@ -165,19 +194,26 @@ func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMetho
 			state = "cancelled"
 		}
 		record.end(state, fault)
+		along.move.end(state, fault)
+		m.inventory.finish(along.files, false, kept)
 		return fault
 	}
 	if pretends {
 		record.end("failed", new(types.MigrationFault))
+		along.move.end("failed", new(types.MigrationFault))
+		m.inventory.finish(along.files, false, kept)
 		return nil
 	}
 	m.commit(g, t)
+	m.inventory.finish(along.files, true, kept)
 	record.end("done", nil)
+	along.move.end("done", nil)
 	return nil
 }
 
 func (m *mover) commit(g *guest, t target) {
-	if disks := g.datastoreRefs(); !g.on(t.disks) {
+	if disks := g.datastoreRefs(); !g.on(t) {
+		g.home = t.home
 		for i, ref := range t.disks {
 			g.disks[i].datastore = ref
 		}

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -13,22 +15,16 @@ import (
 type target struct {
 	host  *host
 	pool  types.ManagedObjectReference
+	home  types.ManagedObjectReference   // the datastore of its own files afterwards
 	disks []types.ManagedObjectReference // the datastore of each disk afterwards
 }
 
-// on tells whether the disks are on these datastores already.
-func (g *guest) on(datastores []types.ManagedObjectReference) bool {
-	for i, ref := range datastores {
-		if g.disks[i].datastore != ref {
-			return false
-		}
-	}
-	return true
-}
+// on tells whether its files are where they are to be already.
+func (g *guest) on(t target) bool { return len(g.transfers(t)) == 0 }
 
 // at tells whether nothing is left to move.
 func (g *guest) at(t target) bool {
-	return g.host == t.host && g.on(t.disks)
+	return g.host == t.host && g.on(t)
 }
 
 // obstacles are the reasons, the gravest first, why vCenter refuses to move the guest there.
@@ -56,6 +52,7 @@ func (inv *inventory) obstacles(g *guest, t target) []types.BaseMethodFault {
 	}
 	faults = append(faults, g.bonds()...)
 	faults = append(faults, inv.unreachable(g, t)...)
+	faults = append(faults, inv.immovable(g, t)...)
 	if h == g.host {
 		return faults
 	}
@@ -80,26 +77,10 @@ func (inv *inventory) obstacles(g *guest, t target) []types.BaseMethodFault {
 func (inv *inventory) unreachable(g *guest, t target) []types.BaseMethodFault {
 	var faults []types.BaseMethodFault
 	for i, ref := range t.disks {
-		if trouble := t.host.mounts[ref]; trouble != "" && t.host.datastores[ref] {
-			name := inv.registry.Get(ref).(*simulator.Datastore).Name
-			fault := new(types.CannotAccessVmDisk)
-			fault.Device, fault.Backing, fault.Connected = diskLabel(i), "["+name+"]", true
-			fault.Fault = *localized(explained(new(types.CannotAccessLocalSource), "Datastore %s is %s", name, trouble))
-			faults = append(faults, explained(fault, "%s of %s is on datastore %s, which is %s on %s",
-				fault.Device, g.Name, name, trouble, t.host.Name))
-		}
-		if ds := inv.registry.Get(ref).(*simulator.Datastore); ref != g.disks[i].datastore && ds.Summary.MaintenanceMode != "normal" {
-			fault := &types.InvalidDatastoreState{DatastoreName: ds.Name}
-			faults = append(faults, explained(fault, "The operation is not allowed in the current state of datastore %s", ds.Name))
-		}
-		if !t.host.datastores[ref] {
-			name := inv.registry.Get(ref).(*simulator.Datastore).Name
-			fault := new(types.CannotAccessVmDisk)
-			fault.Device, fault.Backing, fault.Connected = diskLabel(i), "["+name+"]", true
-			fault.Fault = *localized(explained(new(types.CannotAccessLocalSource), "Datastore %s is not mounted", name))
-			faults = append(faults, explained(fault, "%s of %s is on datastore %s, which %s does not have",
-				fault.Device, g.Name, name, t.host.Name))
-		}
+		faults = append(faults, inv.unfitStore(g, t, diskLabel(i), g.disks[i].datastore, ref)...)
+	}
+	if g.home != t.home {
+		faults = append(faults, inv.unfitStore(g, t, "Configuration", g.home, t.home)...)
 	}
 	if g.hostISO && g.running() && t.host != g.host {
 		fault := &types.CannotAccessVmDevice{Device: "CD/DVD drive 1", Backing: "[] /usr/lib/vmware/isoimages/linux.iso", Connected: true}
@@ -118,6 +99,55 @@ func (inv *inventory) unreachable(g *guest, t target) []types.BaseMethodFault {
 			fault.Device, fault.Backing, fault.Connected = networkLabel(i), name, true
 			faults = append(faults, explained(fault, "%s of %s uses network %s, which %s does not have",
 				fault.Device, g.Name, name, t.host.Name))
+		}
+	}
+	return faults
+}
+
+// unfitStore is why the target host can't have that part of the guest on this datastore.
+func (inv *inventory) unfitStore(g *guest, t target, part string, from, ref types.ManagedObjectReference) []types.BaseMethodFault {
+	var faults []types.BaseMethodFault
+	ds := inv.registry.Get(ref).(*simulator.Datastore)
+	noAccess := func(cause, what string) {
+		fault := new(types.CannotAccessVmDisk)
+		fault.Device, fault.Backing, fault.Connected = part, "["+ds.Name+"]", true
+		fault.Fault = *localized(explained(new(types.CannotAccessLocalSource), "Datastore %s is %s", ds.Name, cause))
+		faults = append(faults, explained(fault, "%s of %s is on datastore %s, which %s", part, g.Name, ds.Name, what))
+	}
+	if trouble := t.host.mounts[ref]; trouble != "" && t.host.datastores[ref] {
+		noAccess(trouble, fmt.Sprintf("is %s on %s", trouble, t.host.Name))
+	}
+	if ref != from && ds.Summary.MaintenanceMode != string(types.DatastoreSummaryMaintenanceModeStateNormal) {
+		fault := &types.InvalidDatastoreState{DatastoreName: ds.Name}
+		faults = append(faults, explained(fault, "The operation is not allowed in the current state of datastore %s", ds.Name))
+	}
+	if !t.host.datastores[ref] {
+		noAccess("not mounted", t.host.Name+" does not have")
+	}
+	return faults
+}
+
+// immovable is why vCenter does not copy the files of the guest.
+func (inv *inventory) immovable(g *guest, t target) []types.BaseMethodFault {
+	moves := g.transfers(t)
+	if len(moves) == 0 {
+		return nil
+	}
+	var faults []types.BaseMethodFault
+	if g.partner != nil {
+		fault := &types.InvalidOperationOnSecondaryVm{InstanceUuid: uuidOf("guest " + g.ID)}
+		faults = append(faults, explained(fault, "The storage of the fault-tolerant %s can't be moved", g.Name))
+	}
+	for index, d := range g.disks {
+		if contains(d.blockers, "shared_disk") && d.datastore != t.disks[index] && g.running() {
+			fault := new(types.DiskMoveTypeNotSupported)
+			faults = append(faults, explained(fault, "%s of %s is shared with other VMs", diskLabel(index), g.Name))
+		}
+	}
+	for ref, bytes := range moves.wanted() {
+		if s := inv.stores[ref]; s.free < bytes {
+			fault := &types.InsufficientStorageSpace{}
+			faults = append(faults, explained(fault, "Datastore %s has not the %d bytes free that %s takes", s.name, bytes, g.Name))
 		}
 	}
 	return faults

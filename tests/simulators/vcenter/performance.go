@@ -130,7 +130,8 @@ func (p *performance) series(spec types.PerfQuerySpec, names map[int32]string) t
 	}
 	values := p.measured(spec.Entity, interval)
 	metric := &types.PerfEntityMetric{PerfEntityMetricBase: types.PerfEntityMetricBase{Entity: spec.Entity}}
-	if len(values) > 0 {
+	stored := p.storeSeries(spec.Entity, interval)
+	if len(values)+len(stored) > 0 {
 		metric.SampleInfo = samples(spec, interval, p.inventory.clock())
 	}
 	wanted := spec.MetricId
@@ -143,6 +144,14 @@ func (p *performance) series(spec types.PerfQuerySpec, names map[int32]string) t
 		slices.SortFunc(wanted, func(a, b types.PerfMetricId) int { return int(a.CounterId - b.CounterId) })
 	}
 	for _, id := range wanted {
+		for _, s := range stored {
+			if s.counter == names[id.CounterId] && (id.Instance == s.instance || id.Instance == "*" && s.instance != "") {
+				metric.Value = append(metric.Value, &types.PerfMetricIntSeries{
+					PerfMetricSeries: types.PerfMetricSeries{Id: types.PerfMetricId{CounterId: id.CounterId, Instance: s.instance}},
+					Value:            s.values(len(metric.SampleInfo)),
+				})
+			}
+		}
 		mean, ok := values[names[id.CounterId]]
 		if !ok || id.Instance != "" && id.Instance != "*" {
 			continue

@@ -5,6 +5,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -18,7 +19,7 @@ var reading = []string{"System.Anonymous", "System.View", "System.Read"}
 var changing = []string{
 	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
 	"Host.Inventory.EditCluster", "VirtualMachine.Inventory.Create", "VirtualMachine.Interact.PowerOn",
-	"VirtualMachine.Interact.PowerOff", "Datastore.AllocateSpace",
+	"VirtualMachine.Interact.PowerOff", "Datastore.AllocateSpace", "Datastore.Browse",
 }
 
 // privilege is what the call needs, "" when reading is enough.
@@ -31,6 +32,8 @@ func (d *dispatcher) privilege(method *simulator.Method) string {
 			return "Resource.HotMigrate"
 		}
 		return "Resource.ColdMigrate"
+	case "SearchDatastore_Task":
+		return "Datastore.Browse"
 	case "CreateVM_Task":
 		return "VirtualMachine.Inventory.Create"
 	case "ShutdownGuest":
@@ -53,6 +56,15 @@ func (d *dispatcher) forbiddenTo(user string, method *simulator.Method) bool {
 		if body.Spec.Host != nil {
 			objects = append(objects, body.Spec.Host.Value)
 		}
+		if body.Spec.Datastore != nil {
+			objects = append(objects, body.Spec.Datastore.Value)
+		}
+		for _, locator := range body.Spec.Disk {
+			objects = append(objects, locator.Datastore.Value)
+		}
+	case *types.SearchDatastore_Task:
+		objects = []string{strings.TrimPrefix(method.This.Value, "datastoreBrowser-")}
+		objects[0] = "datastore-" + objects[0]
 	case *types.CreateVM_Task:
 		if body.Host != nil {
 			objects = append(objects, body.Host.Value)

@@ -10,7 +10,7 @@ import (
 
 // relocation works out where a specification leads to. Its fault is one of the specification itself.
 func (s *state) relocation(g *guest, spec types.VirtualMachineRelocateSpec) (target, types.BaseMethodFault) {
-	t := target{host: g.host, pool: g.pool}
+	t := target{host: g.host, pool: g.pool, home: g.home}
 	if spec.Host != nil {
 		if t.host = s.world.hosts[spec.Host.Value]; t.host == nil {
 			return t, &types.ManagedObjectNotFound{Obj: *spec.Host}
@@ -31,6 +31,12 @@ func (s *state) relocation(g *guest, spec types.VirtualMachineRelocateSpec) (tar
 		fault := &types.InvalidArgument{InvalidProperty: "spec.pool"}
 		return t, explained(fault, "A specified parameter was not correct: spec.pool")
 	}
+	if spec.Datastore != nil {
+		if s.inventory.stores[*spec.Datastore] == nil {
+			return t, &types.ManagedObjectNotFound{Obj: *spec.Datastore}
+		}
+		t.home = *spec.Datastore
+	}
 	for _, d := range g.disks {
 		ref := d.datastore
 		if spec.Datastore != nil {
@@ -41,7 +47,7 @@ func (s *state) relocation(g *guest, spec types.VirtualMachineRelocateSpec) (tar
 				ref = locator.Datastore
 			}
 		}
-		if s.inventory.registry.Get(ref) == nil {
+		if s.inventory.stores[ref] == nil {
 			return t, &types.ManagedObjectNotFound{Obj: ref}
 		}
 		t.disks = append(t.disks, ref)

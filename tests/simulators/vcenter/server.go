@@ -62,6 +62,8 @@ func newVcenter(o options) (*vcenter, error) {
 		calls: &counter{counts: map[string]int{}},
 	}
 	s.inventory.clock, s.inventory.refusals = switches.clock, switches.refusalsOf
+	s.inventory.stale = func() bool { return switches.now().StaleSpace }
+	s.inventory.sdrs = func(pod string) string { return switches.now().StorageDRS[pod] }
 	for _, file := range o.snapshots {
 		snapshot, err := readSnapshot(file)
 		if err != nil {
@@ -112,7 +114,7 @@ func (v *vcenter) mount(service *simulator.Service, o options) error {
 	for _, pattern := range patterns {
 		service.Handle(pattern, tags.Handler)
 	}
-	if err := tags.fill(o.user, o.password, v.world); err != nil {
+	if err := tags.fill(o.user, o.password, v.world, v.inventory.stores); err != nil {
 		return err
 	}
 	ctl := &control{state: v.state, tags: tags}

@@ -31,6 +31,12 @@ type failMigration struct {
 	Count     *int    `json:"count"`
 }
 
+// failDeletion keeps the old files after a move of disks, or the copies after one that failed.
+type failDeletion struct {
+	Guest string `json:"guest"`
+	Count *int   `json:"count"`
+}
+
 // refusedMigration makes the check of a migration, and the migration itself, object.
 type refusedMigration struct {
 	Guest   string `json:"guest"`
@@ -61,6 +67,9 @@ type settings struct {
 	FailMigrations   []failMigration   `json:"fail_migrations"`
 	DropConnections  []dropConnection  `json:"drop_connection"`
 
+	FailDeletions    []failDeletion      `json:"fail_deletions"`
+	StaleSpace       bool                `json:"stale_space"`
+	StorageDRS       map[string]string   `json:"storage_drs"`
 	RefuseMigrations []refusedMigration  `json:"refuse_migrations"`
 	NoStatistics     []string            `json:"no_statistics"`
 	Unreadable       map[string][]string `json:"unreadable"`
@@ -106,6 +115,12 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.FailCalls)
 	case "fail_migrations":
 		return decodeNew(value, &s.FailMigrations)
+	case "stale_space":
+		return decodeNew(value, &s.StaleSpace)
+	case "fail_deletions":
+		return decodeNew(value, &s.FailDeletions)
+	case "storage_drs":
+		return decodeNew(value, &s.StorageDRS)
 	case "drop_connection":
 		return decodeNew(value, &s.DropConnections)
 	case "refuse_migrations":
@@ -162,6 +177,11 @@ func (s *settings) complete() error {
 		}
 		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil && !f.pretends() {
 			return fmt.Errorf("fail_migrations[%d].error: %w", i, err)
+		}
+	}
+	for pod, mode := range s.StorageDRS {
+		if !contains([]string{"disabled", "manual", "automated"}, mode) {
+			return fmt.Errorf("storage_drs: %q of %q is not disabled, manual or automated", mode, pod)
 		}
 	}
 	for i := range s.RefuseMigrations {

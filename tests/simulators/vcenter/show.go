@@ -100,13 +100,16 @@ func (inv *inventory) showDisks(g *guest, from []types.ManagedObjectReference) {
 	inv.edit(g.ref(), func(object mo.Reference) {
 		vm := object.(*simulator.VirtualMachine)
 		vm.Datastore = now
+		config := *vm.Config
+		config.Files.VmPathName = inv.configFile(g)
+		vm.Config, vm.LayoutEx = &config, inv.layout(g)
 		devices := slices.Clone(vm.Config.Hardware.Device)
 		for index, d := range g.disks {
 			for i, device := range devices {
 				if old, ok := device.(*types.VirtualDisk); ok && old.Key == d.key {
 					moved := *old
 					name := inv.registry.Get(d.datastore).(*simulator.Datastore).Name
-					moved.Backing = diskBacking(d, index, name, vm.Name)
+					moved.Backing = diskBacking(d, index, name, g.directory())
 					devices[i] = &moved
 				}
 			}

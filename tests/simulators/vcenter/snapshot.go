@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-const snapshotSchema = "evenkeel.cluster/snapshot/1"
+const snapshotSchema = "evenkeel.cluster/snapshot/2"
+
+// readableSchemas are those that it is served from; the first knows datastores only as hosts see them.
+var readableSchemas = []string{"evenkeel.cluster/snapshot/1", snapshotSchema}
 
 // amounts holds quantities by resource; a nil value was not reported.
 type amounts map[string]*float64
@@ -50,9 +53,35 @@ type snapshotHost struct {
 	Labels        map[string]string `json:"labels"` // by category, the names of tags, joined by commas
 }
 
+// snapshotStore is a datastore as a thing of its own, which schema 2 has.
+type snapshotStore struct {
+	ID            string   `json:"id"`
+	Name          string   `json:"name"`
+	Type          string   `json:"type"`
+	Capacity      *int64   `json:"capacity"`
+	Free          *int64   `json:"free"`
+	Provisioned   *int64   `json:"provisioned"`
+	Latency       *float64 `json:"latency"`
+	IOPS          *float64 `json:"iops"`
+	DiskIO        *float64 `json:"disk_io"`
+	Cluster       string   `json:"cluster"`
+	Tags          []string `json:"tags"`
+	Maintenance   bool     `json:"maintenance"`
+	ClosedBecause string   `json:"closed_because"`
+	BalancedBy    string   `json:"balanced_by"`
+}
+
+// homeDisk is the id under which a snapshot has the files of a VM that are no disk.
+const homeDisk = "home"
+
 type snapshotDisk struct {
-	Datastore string `json:"datastore"`
-	Size      *int64 `json:"size"`
+	ID        string   `json:"id"`
+	Datastore string   `json:"datastore"`
+	Size      *int64   `json:"size"`
+	Used      *int64   `json:"used"`
+	Thin      *bool    `json:"thin"`
+	DiskIO    *float64 `json:"disk_io"`
+	Blockers  []string `json:"blockers"`
 }
 
 type snapshotGuest struct {
@@ -86,6 +115,13 @@ type snapshotRule struct {
 	Source string   `json:"source"`
 }
 
+type snapshotStorageRule struct {
+	Name   string   `json:"name"`
+	Kind   string   `json:"kind"`
+	Guests []string `json:"guests"`
+	Disks  []string `json:"disks"`
+}
+
 // snapshot is the part of a cluster snapshot that vSphere can express.
 type snapshot struct {
 	Schema  string `json:"schema"`
@@ -96,6 +132,9 @@ type snapshot struct {
 	Hosts  []snapshotHost  `json:"hosts"`
 	Guests []snapshotGuest `json:"guests"`
 	Rules  []snapshotRule  `json:"rules"`
+
+	Datastores   []snapshotStore       `json:"datastores"`
+	StorageRules []snapshotStorageRule `json:"storage_rules"`
 }
 
 func readSnapshot(file string) (*snapshot, error) {
@@ -114,7 +153,7 @@ func readSnapshot(file string) (*snapshot, error) {
 }
 
 func (s *snapshot) check() error {
-	if s.Schema != snapshotSchema {
+	if !contains(readableSchemas, s.Schema) {
 		return fmt.Errorf("schema is %q, expected %q", s.Schema, snapshotSchema)
 	}
 	if s.Cluster.ID == "" || s.Cluster.Name == "" {
@@ -136,6 +175,13 @@ func (s *snapshot) check() error {
 			return fmt.Errorf("guests[%d].host: %q is not the id of a host", i, g.Host)
 		}
 		guests[g.ID] = true
+	}
+	for i, r := range s.StorageRules {
+		for _, id := range r.Guests {
+			if !guests[id] {
+				return fmt.Errorf("storage_rules[%d].guests: %q is not the id of a guest", i, id)
+			}
+		}
 	}
 	for i, r := range s.Rules {
 		for _, id := range r.Guests {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -35,22 +36,61 @@ func (inv *inventory) datastore(dc *simulator.Datacenter, h *host, name string) 
 	if spec.Free != nil {
 		free = *spec.Free
 	}
+	id := name
+	if mounted && !spec.Shared {
+		id += "@" + h.ID
+	}
+	described := h.cluster.described[id]
+	kind, uncommitted := "VMFS", int64(0)
+	if described.Type != "" {
+		kind = described.Type
+	}
+	if described.Provisioned != nil {
+		uncommitted = max(0, *described.Provisioned-(capacity-free))
+	}
+	mode := maintenanceOf(described.ClosedBecause)
+	if described.ClosedBecause == "" {
+		mode = maintenanceOf(spec.ClosedBecause)
+	}
+	if described.Maintenance && mode == string(types.DatastoreSummaryMaintenanceModeStateNormal) {
+		mode = string(types.DatastoreSummaryMaintenanceModeStateInMaintenance)
+	}
 	ds := &simulator.Datastore{}
 	ds.Self = reference("Datastore", "datastore-"+key)
 	ds.Name = name
 	ds.Browser = reference("HostDatastoreBrowser", "datastoreBrowser-"+key)
 	ds.Capability = types.DatastoreCapability{DirectoryHierarchySupported: true, PerFileThinProvisioningSupported: true}
 	ds.Summary = types.DatastoreSummary{
-		Datastore: &ds.Self, Name: name, Url: "ds:///vmfs/volumes/" + uuidOf(key) + "/", Type: "VMFS",
-		Capacity: capacity, FreeSpace: free, Accessible: true,
-		MultipleHostAccess: pointer(spec.Shared || !mounted), MaintenanceMode: maintenanceOf(spec.ClosedBecause),
+		Datastore: &ds.Self, Name: name, Url: "ds:///vmfs/volumes/" + uuidOf(key) + "/", Type: kind,
+		Capacity: capacity, FreeSpace: free, Uncommitted: uncommitted, Accessible: true,
+		MultipleHostAccess: pointer(spec.Shared || !mounted), MaintenanceMode: mode,
 	}
 	ds.Info = &types.VmfsDatastoreInfo{
 		DatastoreInfo:          types.DatastoreInfo{Name: name, Url: ds.Summary.Url, FreeSpace: free},
 		MaxPhysicalRDMFileSize: capacity,
 	}
+	if strings.HasPrefix(kind, "NFS") {
+		ds.Info = &types.NasDatastoreInfo{
+			DatastoreInfo: ds.Info.(*types.VmfsDatastoreInfo).DatastoreInfo,
+			Nas: &types.HostNasVolume{
+				HostFileSystemVolume: types.HostFileSystemVolume{Type: kind, Name: name, Capacity: capacity},
+				RemoteHost:           "filer.example", RemotePath: "/export/" + name,
+			},
+		}
+	}
 	inv.datastores[key] = ds
-	inv.putChild(dc.DatastoreFolder, ds)
+	inv.stores[ds.Self] = &store{
+		ref: ds.Self, id: id, name: name, volume: uuidOf(key), capacity: capacity, free: free, lowest: free,
+		tags: described.Tags, latency: described.Latency, iops: described.IOPS, diskIO: described.DiskIO,
+		leftovers: map[string]int64{},
+	}
+	if described.Cluster != "" {
+		pod := inv.pod(dc, described.Cluster, h.cluster.balances(described.Cluster))
+		inv.registry.PutEntity(pod, ds)
+		pod.ChildEntity = append(pod.ChildEntity, ds.Self)
+	} else {
+		inv.putChild(dc.DatastoreFolder, ds)
+	}
 	dc.Datastore = append(dc.Datastore, ds.Self)
 	return ds
 }

@@ -170,6 +170,19 @@ func (s *switches) failureOf(guest string) *failMigration {
 	return nil
 }
 
+// failsToDelete tells whether files of the guest that are not needed any more stay.
+func (s *switches) failsToDelete(guest string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.settings.FailDeletions {
+		f := &s.settings.FailDeletions[i]
+		if (f.Guest == "*" || f.Guest == guest) && used(f.Count) {
+			return true
+		}
+	}
+	return false
+}
+
 // drop tells when the connection of this call is closed: "before" it, "after" it, or "" for not at all.
 func (s *switches) drop(call string) string {
 	s.mu.Lock()

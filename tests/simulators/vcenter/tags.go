@@ -23,9 +23,10 @@ type tagging struct {
 
 const tagCategory = "Even Keel"
 
-// fill makes a tag for each name in use and attaches it to its guests, and those of hosts in their categories.
-func (t tagging) fill(user, password string, w *world) error {
-	ids := map[string]string{}
+// fill makes a tag for each name in use and attaches it to its guests and datastores, and those of hosts in their
+// categories.
+func (t tagging) fill(user, password string, w *world, stores map[types.ManagedObjectReference]*store) error {
+	ids, idsOfStores, ofStores := map[string]string{}, map[string]string{}, ""
 	session := ""
 	post := func(path string, body any) (string, error) {
 		data, err := json.Marshal(body)
@@ -77,6 +78,23 @@ func (t tagging) fill(user, password string, w *world) error {
 			}
 			if fault := attacher.AttachTag(g.ref(), ids[name]); fault != nil {
 				return fmt.Errorf("tag %q of guest %q: %s", name, g.ID, faultName(fault))
+			}
+		}
+	}
+	for _, s := range stores {
+		for _, name := range s.tags {
+			if ofStores == "" {
+				if ofStores, err = newCategory(tagCategory+" datastores", "Datastore"); err != nil {
+					return err
+				}
+			}
+			if idsOfStores[name] == "" {
+				if idsOfStores[name], err = newTag(name, ofStores); err != nil {
+					return err
+				}
+			}
+			if fault := attacher.AttachTag(s.ref, idsOfStores[name]); fault != nil {
+				return fmt.Errorf("tag %q of datastore %q: %s", name, s.id, faultName(fault))
 			}
 		}
 	}

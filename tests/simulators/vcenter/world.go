@@ -35,6 +35,8 @@ type guest struct {
 	task *job // what works on it now
 
 	disks    []disk
+	home     types.ManagedObjectReference        // the datastore of its files that are no disk
+	homeSize int64                               // what these files take
 	iso      *types.ManagedObjectReference       // the datastore of the mounted image
 	hostISO  bool                                // the mounted image is one of the host itself
 	state    types.VirtualMachineConnectionState // where it is not what the host's is
@@ -52,12 +54,17 @@ type disk struct {
 	key       int32
 	datastore types.ManagedObjectReference
 	size      int64
+	used      int64 // what it takes on its datastore
+	thick     bool
+	io        *float64 // bytes per second
+	blockers  []string
 }
 
 // cluster has the hosts and guests of one snapshot.
 type cluster struct {
 	id, name, datacenter string
 	hosts                []*host
+	described            map[string]snapshotStore // its datastores by id, where the snapshot has them
 }
 
 func (c *cluster) ref() types.ManagedObjectReference {
@@ -82,6 +89,15 @@ type world struct {
 	hosts      map[string]*host
 	guests     map[string]*guest
 	migrations []*migration
+	diskMoves  []*diskMove
+}
+
+// diskMove is one move of disks in the order of starting, alone or together with a migration.
+type diskMove struct {
+	Guest string            `json:"guest"`
+	Disks map[string]string `json:"disks"` // where each goes, by id: home for the files that are no disk
+	State string            `json:"state"`
+	Error string            `json:"error,omitempty"`
 }
 
 func newWorld() *world {

@@ -37,6 +37,7 @@ MAX_ROWS: Final = 10
 PRESETS: Final = {
     "fdrs": ("fdrs", "esx0{}"),
     "drs": ("drs", "esx0{}"),
+    "storage-drs": ("sdrs", "esx0{}"),
     "vmmanager-balancer": ("vmmanager", "node-{}"),
     "proxmox-rebalancing": ("proxmox_rebalancing", "pve{}"),
     "proxlb": ("proxlb", "virt0{}"),
@@ -84,9 +85,9 @@ RUN: Final = {
 }.values()
 
 
-def cluster(folder: Path, name: str, hosts: str) -> Path:
+def cluster(folder: Path, name: str, hosts: str, example: str = "cluster") -> Path:
     """The example cluster, with other names of hosts."""
-    snapshot = json.loads((ROOT / "playbooks/files/example-cluster.json").read_text())
+    snapshot = json.loads((ROOT / f"playbooks/files/example-{example}.json").read_text())
     snapshot["cluster"] = {"id": name, "name": name}
     for number, host in enumerate(snapshot["hosts"], 1):
         host["name"] = hosts.format(number)
@@ -98,10 +99,11 @@ def cluster(folder: Path, name: str, hosts: str) -> Path:
 def site(folder: Path, page: str) -> None:
     """The files that the page speaks of."""
     preset, names = PRESETS[page]
+    example = "datastores" if page == "storage-drs" else "cluster"
     hosts: dict[str, dict[str, Any]] = {
         name: {
             "balance_platform": "rehearsal",
-            "balance_rehearsal_path": str(cluster(folder, name, names)),
+            "balance_rehearsal_path": str(cluster(folder, name, names, example)),
             **({"balance_preset": preset} if preset else {}),
         }
         for name in (("production", "test") if page == "vmmanager-balancer" else ("production",))

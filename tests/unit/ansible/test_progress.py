@@ -50,6 +50,24 @@ def moving(name: str, percent: float | None = None) -> dict[str, object]:
             {"moving": [], "ended": {}, "left": 4, "memory_moved": 0, "seconds_left": 20000},
             "0 of 4 done; about 5.6 h left",
         ),
+        (
+            {
+                "moving": [],
+                "ended": {"migrated": 7},
+                "left": 0,
+                "memory_moved": 2**33,
+                "seconds_left": 600,
+                "disks": {
+                    "moving": [{**moving("web", 45.4), "disks": ["scsi0", "scsi1"]}],
+                    "ended": {"migrated": 1},
+                    "left": 2,
+                    "bytes_copied": 24 * 1024**3,
+                    "bytes_left": 2**40,
+                    "seconds_left": 600,
+                },
+            },
+            "disks: 1 of 4 done, 24.0 GiB moved; under way: scsi0, scsi1 of web to b 45 %; about 10 min left",
+        ),
     ],
 )
 def test_line(progress: dict[str, object], line: str) -> None:

@@ -97,7 +97,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"plan_path": "FOLDER/empty.json"}, "plan_path: FOLDER/empty.json is empty"),
     (
         {"plan": SNAPSHOT},
-        "plan.schema: 'evenkeel.cluster/snapshot/1' is not 'evenkeel.cluster/plan/1'. Pass a plan",
+        "plan.schema: 'evenkeel.cluster/snapshot/2' is not 'evenkeel.cluster/plan/1'. Pass a plan",
     ),
     ({"plan": PLAN, "dest": "FOLDER"}, "dest: FOLDER can't be written: it is not a regular file"),
     (

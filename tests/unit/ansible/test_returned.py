@@ -15,6 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.storage import StoragePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.schema import json_schema
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.modules import (
@@ -57,7 +58,7 @@ def test_a_result_is_documented_to_its_leaves(shape: type, documented: Mapping[s
 
 
 def test_a_summary_is_documented() -> None:
-    result = summary(plan(generate(Shape(hosts=3, guests=10)), Policy()), None)
+    result = summary(plan(generate(Shape(hosts=3, guests=10)), Policy(storage=StoragePolicy())), None)
     assert result.keys() == PLAN["summary"]["contains"].keys()
 
 

@@ -94,7 +94,7 @@ def test_facts_results_and_variables_of_other_roles_may_have_any_name() -> None:
             {**PROXMOX, "balance_goal": "lvel"},
             "balance_goal: 'lvel' is not one of: spread, relieve, rules, evacuate, consolidate",
         ),
-        ({**PROXMOX, "balance_preset": "proxlbb"}, "proxmox. Did you mean proxlb?"),
+        ({**PROXMOX, "balance_preset": "proxlbb"}, "sdrs. Did you mean proxlb?"),
         (
             {**PROXMOX, "balance_limits": {"cpus": 90}},
             "balance_limits.cpus is not a key of balance_limits. Did you mean cpu? Its keys: cpu,",

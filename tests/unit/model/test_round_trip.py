@@ -134,7 +134,10 @@ def test_a_whole_number_stays_one() -> None:
         ({"window_seconds": 1.5}, r"snapshot\.window_seconds: 1\.5 is not a whole number"),
         ({"window_seconds": True}, r"snapshot\.window_seconds: True is not a whole number"),
         ({"window_seconds": -1}, r"snapshot\.window_seconds: -1 is not a number of at least 0"),
-        ({"colour": "red"}, r"snapshot\.colour: 'colour' is not a known field; known are cluster, guests"),
+        (
+            {"colour": "red"},
+            r"snapshot\.colour: 'colour' is not a known field; known are cluster, datastores, guests",
+        ),
     ],
 )
 def test_wrong_top_level(change: dict[str, object], message: str) -> None:

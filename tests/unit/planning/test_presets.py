@@ -136,7 +136,10 @@ def check_state(result: Plan, expect: Mapping[str, Any]) -> None:
 
 def test_every_preset_has_its_scenarios() -> None:
     counts = Counter(file.parent.name for file in FILES)
-    assert set(counts) == set(get_args(Preset)) == set(PRESETS)
+    # Those for datastores are tested in storage/.
+    hosts = {name for name, preset in PRESETS.items() if preset["goal"] != "storage"}
+    assert set(get_args(Preset)) == set(PRESETS)
+    assert set(counts) == hosts
     assert min(counts.values()) >= FEWEST, counts
 
 

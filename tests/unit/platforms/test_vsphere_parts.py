@@ -26,12 +26,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     passes,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.values import plain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.disks import disks
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.evc import (
     fitting_models,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.hardware import (
     device_blockers,
-    disks,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.hosts import sources_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.loads import (
@@ -254,15 +254,21 @@ def test_a_device_keeps_its_guest_only_when_it_is_bound_to_the_host(
 
 def test_the_size_of_a_disk_is_told_in_either_unit_or_not_at_all() -> None:
     def place(size: str) -> Element:
-        return device("VirtualDisk", f"{size}<backing><datastore>ds-1</datastore></backing>")
+        inside = f"{size}<backing><datastore>ds-1</datastore></backing>"
+        return device("VirtualDisk", inside)
+
+    def guest(devices: Element) -> Found:
+        return Found("VirtualMachine", "vm-1", {"config.hardware.device": devices})
 
     for size, wanted in (
         ("<capacityInKB>8</capacityInKB><capacityInBytes>8193</capacityInBytes>", 8193),
         ("<capacityInKB>8</capacityInKB>", 8192),
         ("", None),
     ):
-        assert disks(place(size), {"ds-1": "san"}) == (Disk(datastore="san", size=wanted),)
-    assert disks(None, {}) == ()
+        assert disks(guest(place(size)), {"ds-1": "san"}, {"ds-1": "san"}, (), {}, with_files=False) == (
+            Disk(id="1", datastore="san", size=wanted),
+        )
+    assert disks(Found("VirtualMachine", "vm-1", {}), {}, {}, (), {}, with_files=False) == ()
 
 
 @pytest.mark.parametrize(

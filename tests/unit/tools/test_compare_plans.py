@@ -36,4 +36,4 @@ def test_its_cases_have_every_goal_every_preset_and_every_kind_of_rule() -> None
     assert {policy.preset for policy in policies} >= set(PRESETS)
     own = {rule.kind for policy in policies for rule in policy.rules}
     assert own == set(get_args(RuleKind))
-    assert len(cases()) == 41
+    assert len(cases()) == 43

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from ..._model.codec import encode
 from ..._model.errors import EvenKeelError
 from ..._model.overrides import Overrides
-from ..._model.plan import Plan
+from ..._model.plan import Plan, StoragePlan, Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
@@ -59,9 +59,9 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
         "changed": False,
         "summary": summary(plan, options.plan_path if kept else None),
         "report": plan_report(plan),
-        "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
-        "notices": list(plan.notices),
-        "warnings": [*plan.notices, *log.problems()],
+        "unresolved": [f"{item.what}: {item.why}" for item in all_unresolved(plan)],
+        "notices": all_notices(plan),
+        "warnings": [*all_notices(plan), *log.problems()],
     }
     if plan.sustained is not None:
         result["sustained"] = encode(plan.sustained)
@@ -117,9 +117,34 @@ def _key(plan: Plan) -> str:
     return ":".join(part for part in (plan.platform, plan.cluster.instance, plan.cluster.id) if part)
 
 
+def all_unresolved(plan: Plan) -> list[Unresolved]:
+    """What the plan leaves out of order, about hosts and about datastores."""
+    return [*plan.unresolved, *(plan.storage.unresolved if plan.storage else ())]
+
+
+def all_notices(plan: Plan) -> list[str]:
+    """What the plan rests on, about hosts and about datastores."""
+    return [*plan.notices, *(plan.storage.notices if plan.storage else ())]
+
+
+def storage_summary(plan: StoragePlan) -> dict[str, Any]:
+    """The part for datastores in a few numbers."""
+    return {
+        "status": plan.status,
+        "moves": len(plan.moves),
+        "waves": max((move.wave for move in plan.moves), default=0),
+        "bytes": plan.proof.bytes,
+        "bytes_lower_bound": plan.proof.bytes_lower_bound,
+        "optimal": plan.proof.optimal,
+        "violations_before": len(plan.before.violations),
+        "violations_after": len(plan.after.violations),
+        "unresolved": len(plan.unresolved),
+    }
+
+
 def summary(plan: Plan, path: str | None) -> dict[str, Any]:
     """A plan in a few numbers."""
-    return {
+    result = {
         "cluster": {"id": plan.cluster.id, "name": plan.cluster.name, "key": _key(plan)},
         "status": plan.status,
         "plan_path": path,
@@ -132,7 +157,10 @@ def summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "spread_after": dict(plan.after.spread),
         "violations_before": len(plan.before.violations),
         "violations_after": len(plan.after.violations),
-        "unresolved": len(plan.unresolved),
+        "unresolved": len(all_unresolved(plan)),
         "waiting": plan.waiting(),
         "hosts_emptied": len(plan.emptied),
     }
+    if plan.storage is not None:
+        result["storage"] = storage_summary(plan.storage)
+    return result

@@ -29,6 +29,7 @@ class FactsOptions(ClusterStateOptions):
     history: Annotated[int, LONG_TIME] = 3600
     sustained: int = 1
     sustained_for: Annotated[float, LONG_TIME] = 0
+    storage: bool = False
     snapshot_path: Path | None = None
 
 
@@ -51,7 +52,9 @@ def read_cluster(options: FactsOptions) -> tuple[Snapshot, Sequence[str]]:
     at_least(options, 0, "window", "history", "sustained_for", unit="seconds")
     at_least(options, 1, "sustained", unit="readings")
     connection = with_environment(options, os.environ)
-    with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
+    with closing(
+        open_platform(connection, window=options.window, history=options.history, storage=options.storage)
+    ) as platform:
         snapshot, unknown = with_history(platform.read, options, os.environ, wanted_readings(options))
     return snapshot, (*(notice.text for notice in snapshot.notices), *unknown)
 

@@ -18,6 +18,7 @@ from ..._model.text.wording import listed
 from ..._state import audit
 from ..._state.audit import KnownCluster, PastMigration, PastRun, Period
 from ..._state.database import now
+from ..._state.disk_history import PastDiskMove, past_disk_moves
 from ..._state.runs import PlanText
 from ..json_files import is_kept
 from ..options.argument_spec import Path, options_of
@@ -25,8 +26,8 @@ from ..options.values import at_least
 from ..reports.history import history_report
 from ..state_session import StateOptions, needed_database
 
-Part = Literal["runs", "migrations", "days", "guests", "failures"]
-PARTS: tuple[Part, ...] = ("runs", "migrations", "days", "guests", "failures")
+Part = Literal["runs", "migrations", "days", "guests", "failures", "disk_moves"]
+PARTS: tuple[Part, ...] = ("runs", "migrations", "days", "guests", "failures", "disk_moves")
 _MAX_NAMED = 5
 _FAILED = ("failed", "cancelled", "refused")
 _FAILED_RUNS = ("failed", "interrupted", "partial", "stopped", "rolled_back")
@@ -63,12 +64,13 @@ def run_history_info(params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         # By a cluster for which nothing is recorded, nothing is asked.
         runs = audit.past_runs(database, keys, period)
         migrations = audit.past_migrations(database, keys, period, options.guest)
+        disk_moves = past_disk_moves(database, keys, period.since, period.until, options.guest)
         named = {run.id: run for run in runs}
         missing = sorted({one.run for one in migrations if one.run is not None and one.run not in named})
         named |= audit.runs_named(database, missing)
         plans = [] if options.plan is None else audit.kept_plans(database, options.plan)
     if options.guest is not None:
-        own = {one.run for one in migrations}
+        own = {one.run for one in migrations} | {move.run for move in disk_moves}
         runs = [run for run in runs if run.id in own]
     result: dict[str, Any] = {
         "changed": False,
@@ -82,6 +84,7 @@ def run_history_info(params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         "days": _days(runs, migrations),
         "guests": _guests(migrations),
         "failures": _failures(migrations),
+        "disk_moves": [_disk_move(one, chosen) for one in disk_moves],
     }
     if not known:
         result["warnings"] = ["Nothing is recorded in the state database yet."]
@@ -235,6 +238,30 @@ def _migration(
         "goal": None if run is None else run.goal,
         "plan_digest": None if run is None else run.plan,
         "who": {} if run is None else run.who,
+    }
+
+
+def _disk_move(one: PastDiskMove, clusters: Sequence[KnownCluster]) -> dict[str, Any]:
+    names = {cluster.key: cluster.name for cluster in clusters}
+    return {
+        "cluster": names.get(one.cluster, one.cluster),
+        "key": one.cluster,
+        "guest": {"id": one.guest, "name": one.guest_name},
+        "disks": list(one.disks),
+        "from": one.source,
+        "to": one.target,
+        "result": one.result,
+        "why": one.why,
+        "moved": list(one.moved),
+        "left_behind": list(one.left_behind),
+        "kind": one.kind,
+        "reason": one.reason,
+        "started_at": one.started_at,
+        "ended_at": one.ended_at,
+        "recorded_at": written_at(one.recorded_at),
+        "seconds": one.seconds,
+        "bytes": one.bytes,
+        "run": one.run,
     }
 
 

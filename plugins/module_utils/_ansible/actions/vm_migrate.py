@@ -14,18 +14,21 @@ from typing import Any
 from ..._execution.clock import Clock, SystemClock
 from ..._execution.concurrency_limits import ConcurrencyLimits
 from ..._execution.dry_run import DryRunClock, DryRunPlatform
-from ..._execution.errors import WrongCluster
+from ..._execution.errors import StorageUnsupported, WrongCluster
 from ..._execution.executor import Executor
 from ..._execution.job import MigrationJob, names_of
 from ..._execution.journal import Journal
-from ..._execution.progress import Progress
+from ..._execution.progress import DiskProgress, Progress
 from ..._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ..._execution.stopping import StopSignal
+from ..._execution.storage.dry_run import DryRunStorage
+from ..._execution.storage.executor import DiskMoveExecutor, with_disk_moves
+from ..._execution.storage.job import DiskMoveJob, disk_move_job
 from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
-from ..._model.outcome import MigrationOutcome, Outcome
-from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan
+from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
+from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan, StorageState
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
 from ..._model.text.wording import readable
@@ -36,6 +39,7 @@ from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
+from ..._platforms.storage_protocol import StoragePlatform
 from ..._state.history import GuestMove
 from ..errors import FileError
 from ..json_files import is_kept, read_json
@@ -43,11 +47,23 @@ from ..log import Log, LogOptions, open_log
 from ..log_events import RunEvents
 from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
-from ..options.execution import ExecutionOptions, concurrency_limits, failure_policy, stop_signal
+from ..options.execution import (
+    ExecutionOptions,
+    concurrency_limits,
+    disk_slots,
+    failure_policy,
+    stop_signal,
+)
 from ..options.platform import MovingOptions
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
-from ..reports.outcome import memory_moved, outcome_report, results_by_kind
+from ..reports.outcome import (
+    bytes_copied,
+    memory_moved,
+    outcome_report,
+    results_by_kind,
+    storage_state,
+)
 from ..reports.plan import host_name, plan_report
 from ..reports.progress_file import ProgressFile
 from ..started_by import who_started
@@ -95,14 +111,15 @@ def _run(options: MigrateOptions, log: Log, *, check_mode: bool) -> dict[str, An
 
 @dataclass(frozen=True, kw_only=True)
 class MigrationRun:
-    """A run that has ended. `states`: the cluster before and after. `left`: what the policy still wants, None
-    when that is not known. `stale`: nothing was started, because the plan was out of date. `lock`: how long
-    it waited for the lock, and from whom it took it over.
+    """A run that has ended. `states`: the cluster before and after, and `datastores` where disks were to be
+    moved. `left`: what the policy still wants, None when that is not known. `stale`: nothing was started,
+    because the plan was out of date. `lock`: how long it waited for the lock, and from whom it took it over.
     """
 
     work: MigrationJob
     outcome: Outcome
     states: tuple[ClusterState, ClusterState]
+    datastores: tuple[StorageState, StorageState] | None
     numbers: Mapping[str, Any]
     left: Sequence[str] | None
     stale: bool
@@ -125,6 +142,7 @@ def migrate(
     """
     policy = plan.policy if plan else Policy()
     with closing(open_platform(with_environment(options, os.environ), options)) as platform:
+        storage = _storage_part(platform, plan)
         cluster = plan.cluster if plan else platform.read().cluster
         with run_state(options, cluster, os.environ, check_mode=check_mode) as kept:
             # Only now: whoever held the lock before may have changed the cluster.
@@ -144,7 +162,8 @@ def migrate(
                 None if check_mode else journal_path(options.journal_path, options, work.cluster, os.environ),
                 work.digest(),
             )
-            kept.begin(options, work.cluster, plan, work.migrations, work.names, os.environ)
+            disks = _disk_job(plan, before, options, work, platform.capacities.settling_seconds)
+            kept.begin(options, work.cluster, plan, work.migrations, work.names, os.environ, work.disk_moves)
             events.begin(work, plan, who_started(options.started_by, os.environ))
             events.lock(kept.lock_waited, kept.lock_taken_over)
             stale = _stale(plan, kept, before, journal)
@@ -152,7 +171,18 @@ def migrate(
                 stop.request(stale)
             slots = concurrency_limits(options, platform.capacities, local_datastores(before))
             outcome = _execute(
-                work, seen, slots, journal, options, kept, events, stop, clock, watch, check_mode=check_mode
+                work,
+                seen,
+                slots,
+                journal,
+                options,
+                kept,
+                events,
+                stop,
+                clock,
+                watch,
+                check_mode=check_mode,
+                disks=None if disks is None or storage is None else (disks, storage, plan),
             )
             events.finish(outcome)
             lock = {"lock_waited": kept.lock_waited, "lock_taken_over": kept.lock_taken_over}
@@ -170,13 +200,16 @@ def migrate(
                 )
             left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
             numbers = _numbers(plan, outcome, (state, state_after), _memory(work), left)
-            numbers |= _by_kind(work, outcome)
+            numbers |= _by_kind(work, outcome) | _disk_numbers(work, outcome)
             was_stale = stale is not None and outcome.status == "stopped"
             kept.end(outcome.status, {**numbers, **lock, **_proof(plan), "stale": was_stale})
     return MigrationRun(
         work=work,
         outcome=outcome,
         states=(state, state_after),
+        datastores=(
+            (storage_state(before), storage_state(after)) if work.disk_moves and after is not None else None
+        ),
         numbers=numbers,
         left=left,
         stale=was_stale,
@@ -214,6 +247,17 @@ def _by_kind(work: MigrationJob, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _disk_numbers(work: MigrationJob, outcome: Outcome) -> dict[str, Any]:
+    """Of the moves of disks; nothing where the plan has none."""
+    if not work.disk_moves:
+        return {}
+    return {
+        "disk_moves": outcome.disk_counts(),
+        "bytes_copied": bytes_copied(outcome, _bytes(work)),
+        "left_behind": sum(len(move.left_behind) for move in outcome.disk_moves),
+    }
+
+
 def _proof(plan: Plan | None) -> dict[str, Any]:
     """What the history keeps of the quality of a plan."""
     if plan is None:
@@ -223,6 +267,15 @@ def _proof(plan: Plan | None) -> dict[str, Any]:
         "migrations_lower_bound": plan.proof.migrations_lower_bound,
         "violations_before": len(plan.before.violations),
         "violations_after": len(plan.after.violations),
+        **(
+            {}
+            if plan.storage is None
+            else {
+                "disk_moves_planned": len(plan.storage.moves),
+                "bytes_planned": plan.storage.proof.bytes,
+                "bytes_lower_bound": plan.storage.proof.bytes_lower_bound,
+            }
+        ),
     }
 
 
@@ -246,21 +299,30 @@ def _not_migrated(
     """
     if plan is None:
         return None
+    of_disks = () if plan.storage is None else plan.storage.unresolved
     if outcome.status in ("done", "planned"):
-        return [f"{item.what}: {item.why}" for item in plan.unresolved if not is_complete([item])]
+        return [
+            f"{item.what}: {item.why}" for item in (*plan.unresolved, *of_disks) if not is_complete([item])
+        ]
     if check_mode:
         planned = {one.guest.id: one.target for one in outcome.migrations if one.result == "planned"}
         after = snapshot_after_moves(before, planned)
     if after is None:
         return None
-    found = [f"{item.what}: {item.why}" for item in shortfall(after, plan.policy) if not is_complete([item])]
+    missing = () if plan.policy.goal == "storage" else shortfall(after, plan.policy)
+    found = [f"{item.what}: {item.why}" for item in (*missing, *of_disks) if not is_complete([item])]
+    disks = [
+        f"{one.guest.name}: {', '.join(one.disks)} to {one.target}: {one.result}: {one.why}"
+        for one in outcome.disk_moves
+        if one.result not in ("migrated", "already_there", "planned")
+    ]
     names = {host.id: host.name for host in after.hosts}
     bad = [
         f"{one.guest.name} to {names.get(one.target, one.target)}: {one.result}: {one.why}"
         for one in outcome.migrations
         if one.result in ("refused", "failed", "cancelled")
     ]
-    return [*found, *bad] if found else []
+    return [*found, *bad, *disks] if found or disks else []
 
 
 def _single_migration(snapshot: Snapshot, wanted: str, target: str) -> MigrationJob:
@@ -313,13 +375,13 @@ def _stale(plan: Plan | None, kept: RunState, before: Snapshot, journal: Journal
 def _stale_reason(plan: Plan, shifts: Mapping[str, GuestMove], snapshot: Snapshot) -> str | None:
     """The reason why a plan is out of date, or None: since its cluster was read, other runs have moved guests
     to hosts that are not their targets in the plan. An earlier part of the plan, or a run of the same plan,
-    does not make it stale. A plan without migrations is never stale.
+    does not make it stale. A plan that moves nothing is never stale.
     """
     ends: dict[str, set[str]] = {}
     for migration in plan.migrations:
         ends.setdefault(migration.guest.id, set()).add(migration.target)
     others = [guest for guest, shift in shifts.items() if shift.end not in ends.get(guest, ())]
-    if not others or not plan.migrations:
+    if not others or not (plan.migrations or (plan.storage is not None and plan.storage.moves)):
         return None
     guests = {guest.id: guest.name for guest in snapshot.guests}
     hosts = {host.id: host.name for host in snapshot.hosts}
@@ -357,6 +419,44 @@ def _store_outcome(outcome: Outcome, path: str | None, notices: list[str], *, ch
         notices.append(f"the outcome is returned, because its file can't be written: {error}")
         return None
     return path if kept else None
+
+
+def _storage_part(platform: object, plan: Plan | None) -> StoragePlatform | None:
+    """The part of the platform that moves disks; None where the plan moves none.
+
+    Raises StorageUnsupported before anything is started.
+    """
+    moves = 0 if plan is None or plan.storage is None else len(plan.storage.moves)
+    if not moves:
+        return None
+    if not isinstance(platform, StoragePlatform):
+        name = "" if plan is None else plan.platform
+        raise StorageUnsupported(
+            f"moves of disks between datastores are not supported by {name}, and the plan has {moves}",
+            where="vm_migrate",
+            hint="Nothing was started. Plan without the option storage",
+        )
+    return platform
+
+
+def _disk_job(
+    plan: Plan | None, before: Snapshot, options: MigrateOptions, work: MigrationJob, settling: float
+) -> DiskMoveJob | None:
+    if plan is None:
+        return None
+    return disk_move_job(
+        plan,
+        before,
+        work.names,
+        timeout=options.disk_timeout,
+        last_step=work.last_step,
+        settling_seconds=settling,
+    )
+
+
+def _bytes(work: MigrationJob) -> Mapping[int, int]:
+    """Bytes that each move of disks copies, by step."""
+    return {move.step: move.bytes for move in work.disk_moves}
 
 
 def _memory(work: MigrationJob) -> Mapping[str, int]:
@@ -398,6 +498,7 @@ def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> Migr
         limits=plan.policy.limits,
         emptied=frozenset(leaving.union(plan.emptied)),
         names=names_of(snapshot),
+        disk_moves=() if plan.storage is None else plan.storage.moves,
     )
 
 
@@ -432,45 +533,72 @@ def _execute(
     watch: Callable[[Progress], None],
     *,
     check_mode: bool,
+    disks: tuple[DiskMoveJob, StoragePlatform, Plan | None] | None = None,
 ) -> Outcome:
+    """The migrations, and after them the moves of `disks`."""
     policy = failure_policy(options)
-    if check_mode:
-        planned = Executor(
-            work,
-            DryRunPlatform(platform, _memory(work)),
-            concurrency=slots,
-            failure_policy=policy,
-            journal=journal,
-            stop=stop,
-            renew_lock=lambda: kept.renew_lock(stop),
-            clock=DryRunClock(),
-            observe=lambda _progress: None,
-            pauses=False,
-        )
-        return planned.run().as_planned()
+    seen: list[Progress] = []
 
     def ended(outcome: MigrationOutcome) -> None:
         kept.record(outcome)
         events.ended(outcome)
 
-    def observe(seen: Progress) -> None:
-        progress.write(seen)
-        events.observe(seen)
-        watch(seen)
+    def disks_ended(outcome: DiskMoveOutcome) -> None:
+        kept.record_disks(outcome)
+        events.disks_ended(outcome)
 
-    with closing(ProgressFile(options.progress_path)) as progress:
-        return Executor(
+    def observe(now: Progress) -> None:
+        seen[:] = [now]
+        progress.write(now)
+        events.observe(now)
+        watch(now)
+
+    def observe_disks(now: DiskProgress, paused: str) -> None:
+        observe(replace(seen[0], at=clock.now(), seconds_left=now.seconds_left, paused=paused, disks=now))
+
+    with closing(ProgressFile(None if check_mode else options.progress_path)) as progress:
+        time = DryRunClock() if check_mode else clock
+        began = time.monotonic()
+        hosts = Executor(
             work,
-            platform,
+            DryRunPlatform(platform, _memory(work)) if check_mode else platform,
             concurrency=slots,
             failure_policy=policy,
             journal=journal,
             stop=stop,
             renew_lock=lambda: kept.renew_lock(stop),
-            clock=clock,
-            observe=observe,
-            ended=ended,
-        ).run()
+            clock=time,
+            observe=(lambda _progress: None) if check_mode else observe,
+            ended=(lambda _outcome: None) if check_mode else ended,
+            pauses=not check_mode,
+            is_last=disks is None,
+        )
+        outcome = hosts.run()
+        if disks is not None:
+            job, storage, plan = disks
+            if check_mode:
+                storage = DryRunStorage(storage, job, _seeming_hosts(outcome))
+            end = DiskMoveExecutor(
+                job,
+                storage,
+                slots=disk_slots(options, None if plan is None else plan.policy.storage),
+                failure_policy=policy,
+                journal=journal,
+                stop=stop,
+                renew_lock=lambda: kept.renew_lock(stop),
+                clock=time,
+                observe=(lambda _progress, _paused: None) if check_mode else observe_disks,
+                ended=(lambda _outcome: None) if check_mode else disks_ended,
+                pauses=not check_mode,
+            ).run(hosts.ended_early)
+            journal.finish()
+            outcome = with_disk_moves(outcome, end, time.monotonic() - began)
+    return outcome.as_planned() if check_mode else outcome
+
+
+def _seeming_hosts(outcome: Outcome) -> Mapping[str, str]:
+    """Where guests would be after the migrations, by id."""
+    return {one.guest.id: one.target for one in outcome.migrations if one.result == "migrated"}
 
 
 def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[str, Any]:
@@ -480,7 +608,16 @@ def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[st
     result: dict[str, Any] = {
         "changed": changed,
         "summary": dict(run.numbers),
-        "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None, left=left),
+        "report": outcome_report(
+            outcome,
+            memory,
+            before,
+            after,
+            briefly=kept_at is not None,
+            left=left,
+            copied=_bytes(run.work),
+            datastores=run.datastores,
+        ),
     }
     if kept_at is not None:
         result["summary"]["outcome_path"] = kept_at
@@ -497,8 +634,22 @@ def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[st
             f" {first.guest.name} ({first.guest.id}) from {host_name(before, first.source)}"
             f" to {host_name(before, first.target)}: {first.why}"
         )
+    elif bad := [move for move in outcome.disk_moves if move.result in ("failed", "cancelled")]:
+        result["failed"] = True
+        result["msg"] = (
+            f"{len(bad)} of {len(outcome.disk_moves)} moves of disks failed; the first: step {bad[0].step},"
+            f" {', '.join(bad[0].disks)} of {bad[0].guest.name} ({bad[0].guest.id}) from {bad[0].source}"
+            f" to {bad[0].target}: {bad[0].why}"
+        )
     elif outcome.status == "stopped":
         result["failed"] = True
-        skipped = next(migration for migration in outcome.migrations if migration.result == "skipped")
-        result["msg"] = f"stopped with {outcome.count('skipped')} migrations not begun: {skipped.why}"
+        result["msg"] = _stopped(outcome)
     return result
+
+
+def _stopped(outcome: Outcome) -> str:
+    skipped = [one.why for one in outcome.migrations if one.result == "skipped"]
+    disks = [one.why for one in outcome.disk_moves if one.result == "skipped"]
+    parts = [f"{len(skipped)} migrations"] if skipped else []
+    parts += [f"{len(disks)} moves of disks"] if disks else []
+    return f"stopped with {' and '.join(parts)} not begun: {(*skipped, *disks)[0]}"

@@ -15,7 +15,9 @@ from ..._execution.clock import Clock
 from ..._execution.concurrency_limits import ConcurrencyLimits
 from ..._execution.job import FailurePolicy
 from ..._execution.stopping import StopSignal
+from ..._execution.storage.job import DiskSlots
 from ..._model.errors import InputError
+from ..._model.policy.storage import StoragePolicy
 from ..._model.quantities import LONG_TIME, SIZE, TIME
 from ..._platforms.protocol import Capacities
 from .argument_spec import Path
@@ -28,6 +30,7 @@ LIMITS = (
     "max_out_per_host",
     "max_per_datastore",
     "max_memory_in_flight",
+    "max_bytes_in_flight",
 )
 
 
@@ -41,7 +44,9 @@ class ExecutionOptions:
     max_out_per_host: int | None = None
     max_per_datastore: int | None = None
     max_memory_in_flight: Annotated[int | None, SIZE] = None
+    max_bytes_in_flight: Annotated[int | None, SIZE] = None
     timeout: Annotated[float, LONG_TIME] = 3600
+    disk_timeout: Annotated[float | None, LONG_TIME] = None
     run_timeout: Annotated[float | None, LONG_TIME] = None
     poll_interval: Annotated[float, TIME] = 2
     on_failure: Literal["continue", "stop", "rollback"] = "continue"
@@ -68,8 +73,17 @@ def concurrency_limits(
     )
 
 
+def disk_slots(options: ExecutionOptions, storage: StoragePolicy | None) -> DiskSlots:
+    """The limits of the options where they are set, and otherwise those of the plan."""
+    return DiskSlots(
+        per_datastore=options.max_per_datastore or (storage or StoragePolicy()).max_per_datastore,
+        cluster=options.max_parallel,
+        bytes=options.max_bytes_in_flight,
+    )
+
+
 def failure_policy(options: ExecutionOptions) -> FailurePolicy:
-    for name in ("timeout", "run_timeout", "poll_interval"):
+    for name in ("timeout", "disk_timeout", "run_timeout", "poll_interval"):
         # So that what is no number at all is refused too.
         value = getattr(options, name)
         if value is not None and not value > 0:

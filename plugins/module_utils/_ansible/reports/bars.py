@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._model.text.wording import readable
 from .plan import table
-from .progress import BADLY, GIB, duration
+from .progress import BADLY, GIB, duration, of_disks
 
 _BAR = 24
 # At most this number of the terminal's lines, because the output goes on above them.
@@ -23,7 +23,8 @@ def bars(clusters: Mapping[str, Mapping[str, Any]], width: int, height: int, now
     under way. What has no place in the height is counted in the last line.
     """
     lines: list[str] = []
-    for name, progress in clusters.items():
+    for name, seen in clusters.items():
+        progress = of_disks(seen) if seen.get("disks") else seen
         lines.append(_cluster(name, progress, now))
         lines += table([_migration(entry) for entry in progress["moving"]]) if progress["moving"] else []
     if len(lines) > height:

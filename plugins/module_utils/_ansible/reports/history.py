@@ -13,6 +13,7 @@ from .plan import GIB, table
 
 _MAX_LINES = 31
 _MAX_GUESTS = 10
+_MAX_DISK_MOVES = 10
 _DIGEST = 19
 
 
@@ -25,6 +26,7 @@ def history_report(found: Mapping[str, Any], guest: str | None) -> list[str]:
         lines += _section("guests that moved most", _guests(found["guests"]))
     else:
         lines += _section("migrations", _migrations(found["migrations"]))
+    lines += _section("moves of disks", _disk_moves(found["disk_moves"]))
     lines += _section("failures", _failures(found["failures"]))
     return [readable(line) for line in lines]
 
@@ -37,6 +39,29 @@ def _headline(found: Mapping[str, Any], guest: str | None) -> str:
         f" {_counted(numbers['migrations'], 'migration')}, {_counted(numbers['failures'], 'failure')},"
         f" {numbers['memory_bytes'] / GIB:.1f} GiB of memory"
     )
+
+
+def _disk_moves(moves: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """The newest of them, and each that left something behind."""
+    shown = [one for number, one in enumerate(moves) if number < _MAX_DISK_MOVES or one["left_behind"]]
+    return [
+        (
+            one["ended_at"],
+            f"{one['guest']['name']} ({one['guest']['id']})",
+            ", ".join(one["disks"]),
+            f"{one['from']} → {one['to']}",
+            one["result"],
+            "; ".join(
+                text
+                for text in (
+                    one["why"] or one["reason"] or "",
+                    f"left behind: {', '.join(one['left_behind'])}" if one["left_behind"] else "",
+                )
+                if text
+            ),
+        )
+        for one in shown
+    ]
 
 
 def _counted(count: int, what: str) -> str:

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from ..._model.outcome import MigrationOutcome, Outcome
-from ..._model.plan import ClusterState
+from ..._model.datastores import datastore_ids, datastores_of
+from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
+from ..._model.plan import ClusterState, DatastoreState, StorageState
+from ..._model.snapshot import Snapshot
 from ..._model.text.wording import readable
-from .plan import GIB, host_name, hosts_table, table
+from .plan import GIB, datastores_table, host_name, hosts_table, table
 
 _WELL = ("migrated", "already_there", "planned")
 
@@ -23,6 +26,35 @@ def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
         if migration.result in ("migrated", "planned")
     )
     return own + sum(moved.memory for migration in outcome.migrations for moved in migration.along)
+
+
+def storage_state(snapshot: Snapshot) -> StorageState:
+    """The datastores as they are."""
+    ids = datastore_ids(snapshot)
+    disks: dict[str, int] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            place = ids.get((guest.host, disk.datastore), "")
+            disks[place] = disks.get(place, 0) + 1
+    found = {}
+    for one in datastores_of(snapshot):
+        used = None if one.capacity is None or one.free is None else one.capacity - one.free
+        found[one.id] = DatastoreState(
+            name=one.name,
+            capacity=one.capacity,
+            used=used,
+            percent=100 * used / one.capacity if used is not None and one.capacity else None,
+            latency=one.latency,
+            disks=disks.get(one.id, 0),
+        )
+    return StorageState(datastores=found)
+
+
+def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
+    """Bytes of the disks that were moved, or would be; `sizes` by step of the plan."""
+    return sum(
+        sizes.get(move.step, 0) for move in outcome.disk_moves if move.result in ("migrated", "planned")
+    )
 
 
 def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
@@ -44,26 +76,53 @@ def outcome_report(
     *,
     briefly: bool = False,
     left: Sequence[str] = (),
+    copied: Mapping[int, int] = MappingProxyType({}),
+    datastores: tuple[StorageState, StorageState] | None = None,
 ) -> list[str]:
     """The lines of the report; `briefly` leaves out the migrations that ended well, and `left` is what the
-    cluster does not meet.
+    cluster does not meet. `copied` are the bytes of moves of disks, by step, and `datastores` those before
+    and after them.
     """
     migrations = outcome.migrations
     done = sum(migration.result in _WELL for migration in migrations)
     moved = memory_moved(outcome, memory)
-    head = (
-        f"cluster {outcome.cluster.name}: {outcome.status.replace('_', ' ')} in {outcome.seconds:.0f} s,"
-        f" {done} of {len(migrations)} migrations, {moved / GIB:.1f} GiB of memory"
-    )
+    head = f"cluster {outcome.cluster.name}: {outcome.status.replace('_', ' ')} in {outcome.seconds:.0f} s"
+    if migrations or not outcome.disk_moves:
+        head += f", {done} of {len(migrations)} migrations, {moved / GIB:.1f} GiB of memory"
+    disks = outcome.disk_moves
+    if disks:
+        well = sum(move.result in _WELL for move in disks)
+        gib = bytes_copied(outcome, copied) / GIB
+        head += f", {well} of {len(disks)} moves of disks, {gib:.1f} GiB copied"
     shown = [migration for migration in migrations if not briefly or migration.result not in _WELL]
     lines = [head]
     if before.spread and outcome.status != "planned":
         lines += ["", "measured before and after", *hosts_table(before, after)]
+    if disks and datastores is not None and outcome.status != "planned":
+        lines += ["", "datastores before and after", *datastores_table(*datastores)]
     if shown:
         lines += ["", "migrations", *table([_row(migration, before) for migration in shown])]
+    shown_disks = [
+        move for move in disks if not briefly or move.result not in _WELL or move.left_behind or move.why
+    ]
+    if shown_disks:
+        lines += ["", "moves of disks", *table([_disk_row(move) for move in shown_disks])]
     if left:
         lines += ["", "not done", *(f"  {entry}" for entry in left)]
     return [readable(line) for line in lines]
+
+
+def _disk_row(move: DiskMoveOutcome) -> Sequence[str]:
+    left = f"left behind: {', '.join(move.left_behind)}" if move.left_behind else ""
+    return (
+        f"{move.step}",
+        f"{move.guest.name} ({move.guest.id})",
+        ", ".join(move.disks),
+        f"{move.source} → {move.target}",
+        move.result.replace("_", " "),
+        "" if move.seconds is None else f"{move.seconds:.1f} s",
+        "; ".join(text for text in (move.why, left) if text),
+    )
 
 
 def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..._model.plan import ClusterState, Migration, Plan, Violation
-from ..._model.text.wording import readable
+from ..._model.plan import ClusterState, DiskMove, Migration, Plan, StoragePlan, StorageState, Violation
+from ..._model.text.wording import counted, readable
 
 GIB = 1024**3
 # A name of hundreds of characters would push every other column of its table off the screen.
@@ -35,7 +35,88 @@ def _lines(plan: Plan) -> list[str]:
     lines += _section(
         "can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable)
     )
+    if plan.storage is not None:
+        lines += ["", *storage_lines(plan.storage)]
     return lines
+
+
+def storage_lines(plan: StoragePlan) -> list[str]:
+    """The part of the report about datastores."""
+    lines = [_storage_headline(plan), "", *datastores_table(plan.before, plan.after)]
+    waves: dict[int, list[DiskMove]] = {}
+    for move in plan.moves:
+        waves.setdefault(move.wave, []).append(move)
+    for wave, moves in sorted(waves.items()):
+        lines += ["", f"disks, wave {wave}", *table([_disk_move(plan, move) for move in moves])]
+    lines += _section("broken rules for disks now", map(_violation, plan.before.violations))
+    lines += _section("broken rules for disks left", map(_violation, plan.after.violations))
+    lines += _section("unresolved about datastores", (f"{item.what}: {item.why}" for item in plan.unresolved))
+    lines += _section("notes about datastores", plan.notices)
+    lines += _section(
+        "disks that can't be moved",
+        (
+            f"{', '.join(item.disks) or 'disks without an id'} of {item.guest.name} ({item.guest.id}) on "
+            f"{datastore_name(plan.before, item.datastore)}: {item.why}"
+            for item in plan.immovable
+        ),
+    )
+    return lines
+
+
+def _storage_headline(plan: StoragePlan) -> str:
+    if not plan.moves:
+        return f"datastores: {plan.status}, no disk moves"
+    waves = max(move.wave for move in plan.moves)
+    proof = plan.proof
+    least = ""
+    if proof.optimal:
+        least = " (proven to be the fewest)"
+    elif proof.bytes_lower_bound:
+        least = f" (the fewest found; at least {proof.bytes_lower_bound / GIB:.1f} GiB are needed)"
+    return (
+        f"datastores: {plan.status} by {counted(len(plan.moves), 'disk move')} in {counted(waves, 'wave')}, "
+        f"{proof.bytes / GIB:.1f} GiB copied{least}"
+    )
+
+
+def datastores_table(before: StorageState, after: StorageState) -> list[str]:
+    """Each datastore with its size and what is in use before and after."""
+    rows = [["datastore", "GiB", "used %", "disks", "latency ms"]]
+    for identity, place in before.datastores.items():
+        then = after.datastores.get(identity)
+        rows.append(
+            [
+                datastore_name(before, identity),
+                "unknown" if place.capacity is None else f"{place.capacity / GIB:.0f}",
+                change(place.percent, then.percent if then else None),
+                change(place.disks, then.disks if then else None, digits=0),
+                "" if place.latency is None else f"{place.latency:.1f}",
+            ]
+        )
+    return table(rows)
+
+
+def _disk_move(plan: StoragePlan, move: DiskMove) -> list[str]:
+    after = f"after {', '.join(map(str, move.after))}" if move.after else ""
+    source, target = (datastore_name(plan.before, name) for name in (move.source, move.target))
+    return [
+        f"{move.step}",
+        f"{move.guest.name} ({move.guest.id})",
+        ", ".join(move.disks),
+        f"{source} → {target}",
+        f"{move.bytes / GIB:.1f} GiB",
+        move.kind,
+        "; ".join(part for part in (move.why, after) if part),
+    ]
+
+
+def datastore_name(state: StorageState, identity: str) -> str:
+    """The name of a datastore; its id where another one has the same name."""
+    place = state.datastores.get(identity)
+    if place is None:
+        return identity
+    names = [one.name for one in state.datastores.values()]
+    return place.name if names.count(place.name) == 1 else identity
 
 
 def _violation(violation: Violation) -> str:

@@ -24,6 +24,8 @@ GIB = 1024**3
 
 def line_of(progress: Mapping[str, Any]) -> str:
     """One line: what is done, what is under way with its percent, what is left, when the end is expected."""
+    if progress.get("disks"):
+        return f"disks: {line_of(of_disks(progress))}"
     ended: Mapping[str, int] = progress["ended"]
     moving = progress["moving"]
     total = sum(ended.values()) + len(moving) + progress["left"]
@@ -38,6 +40,22 @@ def line_of(progress: Mapping[str, Any]) -> str:
     elif progress["seconds_left"] and (moving or progress["left"]):
         parts.append(f"about {duration(progress['seconds_left'])} left")
     return readable("; ".join(parts))
+
+
+def of_disks(progress: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The moves of disks in the shape of migrations: bytes that were copied stand for memory."""
+    disks: Mapping[str, Any] = progress["disks"]
+    moving = [
+        {**entry, "guest": f"{', '.join(entry['disks'])} of {entry['guest']}"} for entry in disks["moving"]
+    ]
+    return {
+        "moving": moving,
+        "ended": disks["ended"],
+        "left": disks["left"],
+        "memory_moved": disks["bytes_copied"],
+        "seconds_left": disks["seconds_left"],
+        "paused": progress.get("paused", ""),
+    }
 
 
 def _moving(entry: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from ..selector import Selector
 from ..where import GUEST, HOST, Kind, check_selector
 from .goals import Metric, Relief, Thresholds
 from .rule_spec import check_rule_spec
+from .storage import StoragePolicy, check_storage
 from .windows import zone
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ _STALLS: Final[Mapping[Metric, Metric]] = {
 
 def in_terms_of_demand(policy: Policy, given: object) -> Policy:
     """The policy with the metrics that it is about: those of its thresholds with goal relieve, unless it
-    names others, and pressures where demand is pressure.
+    names others, and pressures where demand is pressure; and, with goal storage, with the defaults for
+    datastores unless it has others.
     """
+    if policy.goal == "storage" and policy.storage is None:
+        policy = replace(policy, storage=StoragePolicy())
     named = isinstance(given, Mapping) and "metrics" in given
     if policy.goal == "relieve" and policy.relieve and not named:
         policy = replace(policy, metrics=cast("tuple[Metric, ...]", tuple(policy.relieve.ceilings())))
@@ -108,6 +112,8 @@ def check(policy: Policy) -> None:
         _check_selector(reserve.hosts, f"policy.reserves[{index}].hosts", HOST)
     for index, priority in enumerate(policy.priorities):
         _check_selector(priority.guests, f"policy.priorities[{index}].guests", GUEST)
+    if policy.storage is not None:
+        check_storage(policy.storage, "policy.storage")
     _check_windows(policy)
 
 
@@ -134,7 +140,7 @@ def _check_goal(policy: Policy) -> None:
         raise InputError.unsupported(
             "policy.evacuate", "", f"goal: {policy.goal}", hint="Use goal: evacuate, or exclude.targets"
         )
-    if policy.goal in ("relieve", "consolidate") and policy.engine == "exact":
+    if policy.goal in ("relieve", "consolidate", "storage") and policy.engine == "exact":
         raise InputError.unsupported(
             "policy.engine", "exact", f"goal: {policy.goal}", hint="Use engine: search"
         )

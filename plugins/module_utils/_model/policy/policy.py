@@ -18,9 +18,10 @@ from .choices import Choices
 from .goals import Consolidation, Metric, Relief
 from .presets import Preset, with_preset
 from .rule_spec import RuleSpec
+from .storage import StoragePolicy
 from .windows import MaintenanceWindow
 
-Goal = Literal["spread", "relieve", "rules", "evacuate", "consolidate"]
+Goal = Literal["spread", "relieve", "rules", "evacuate", "consolidate", "storage"]
 Percent = Annotated[float, Bounds(0, 100), PERCENT]
 
 YEAR = 366 * 86_400.0
@@ -117,8 +118,14 @@ class Policy:
         "O(relieve.overload), down to O(relieve.target). All other guests stay.\n"
         "V(consolidate) restores rules and empties as many hosts as the capacity of the others "
         "allows, so that they can be switched off. RV(plan.emptied) lists them. No guest moves to "
-        "a host that runs no guests.",
+        "a host that runs no guests.\n"
+        "V(storage) migrates no guest. It only moves disks between datastores, as O(storage) says.",
     ] = "spread"
+    storage: Annotated[
+        StoragePolicy | None,
+        "The desired state of datastores. Disks are moved after the guests have been migrated. Without it no "
+        "disk changes its datastore, unless O(goal=storage).",
+    ] = field(default=None, metadata={"omit": True})
     evacuate: Annotated[
         Selector | None,
         "Hosts that all running guests leave and that receive no guests. It is required for "

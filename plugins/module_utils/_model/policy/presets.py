@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-Preset = Literal["fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs", "proxmox"]
+Preset = Literal["fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs", "proxmox", "sdrs"]
 
 PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
     "fdrs": {
@@ -67,6 +67,19 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
         "demand": "used",
         "platform_rules": True,
         "other_balancers": "respect",
+    },
+    # Storage DRS levels no space below its threshold, so there is no max_spread. It looks every 8 hours: that
+    # is for a schedule.
+    "sdrs": {
+        "goal": "storage",
+        "storage": {
+            "utilisation": 80,
+            "latency": 15,
+            "min_difference": 5,
+            "keep_together": True,
+            "platform_rules": True,
+            "other_balancers": "respect",
+        },
     },
 }
 # What a preset says is not meant when the other one is given, or when this is the goal.

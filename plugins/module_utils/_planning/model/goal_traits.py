@@ -39,6 +39,7 @@ TRAITS: Final[Mapping[str, GoalTraits]] = {
     "rules": GoalTraits(counts_spread=True, allows_maintenance=True, proves=True),
     "evacuate": GoalTraits(counts_spread=True, empties_maintenance=True, names_hosts=True),
     "consolidate": GoalTraits(empties_maintenance=True, chooses_hosts=True),
+    "storage": GoalTraits(allows_maintenance=True),
 }
 
 

@@ -11,13 +11,14 @@ respect `after`, so what holds for every such interleaving holds wave by wave to
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from ..._model.plan import Migration
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
+from .worst_sum import worst_sum
 
 TOLERANCE = 1e-6
 # A guest in one of these states holds memory, or may.
@@ -54,49 +55,8 @@ class Replay:
             self.steps_of.setdefault(migration.guest.id, []).append(index)
 
     def worst(self, gains: Mapping[int, float], reliefs: Mapping[int, float]) -> float:
-        """The largest sum over all interleavings: gains count once begun, reliefs only once ended.
-
-        To begin something, all its ancestors have ended; so this is a maximum closure, found as a minimum
-        cut.
-        """
-        room = dict(reliefs)
-        paid: dict[int, dict[int, float]] = {gain: {} for gain in gains}
-        total = 0.0
-        for gain, weight in gains.items():
-            while weight > TOLERANCE * 1e-3:
-                path = self._path(gain, room, paid)
-                if path is None:
-                    break
-                handed_on = [paid[giver][relief] for (_giver, relief), (giver, _relief) in pairwise(path)]
-                amount = min([weight, room[path[-1][1]], *handed_on])
-                for index, (giver, relief) in enumerate(path):
-                    paid[giver][relief] = paid[giver].get(relief, 0.0) + amount
-                    if index + 1 < len(path):
-                        paid[path[index + 1][0]][relief] -= amount
-                room[path[-1][1]] -= amount
-                weight -= amount
-            total += weight
-        return total
-
-    def _path(
-        self, gain: int, room: Mapping[int, float], paid: Mapping[int, Mapping[int, float]]
-    ) -> list[tuple[int, int]] | None:
-        """Shortest way to relief that is left, over gains that could be relieved by something else
-        instead."""
-        queue: deque[tuple[int, list[tuple[int, int]]]] = deque([(gain, [])])
-        seen = {gain}
-        while queue:
-            giver, path = queue.popleft()
-            for relief, left in room.items():
-                if not self.ancestors[giver] >> relief & 1:
-                    continue
-                if left > TOLERANCE * 1e-3:
-                    return [*path, (giver, relief)]
-                for other, parts in paid.items():
-                    if other not in seen and parts.get(relief, 0.0) > TOLERANCE * 1e-3:
-                        seen.add(other)
-                        queue.append((other, [*path, (giver, relief)]))
-        return None
+        """The largest sum over all interleavings: gains count once begun, reliefs only once ended."""
+        return worst_sum(self.ancestors, gains, reliefs)
 
     def capacity_defects(self) -> Iterable[str]:
         residents: dict[str, list[Guest]] = {}

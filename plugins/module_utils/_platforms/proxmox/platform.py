@@ -20,6 +20,7 @@ from ..protocol import (
     Prepared,
     all_of,
 )
+from ..storage_protocol import DiskMoveRequest, DiskMoveState, PreparedDiskMove, StorageNow
 from ..values import Row
 from ..waiting import WaitLimits
 from .api.connection import ProxmoxConnection
@@ -28,6 +29,8 @@ from .api.permissions import Privileges
 from .api.session import Session
 from .api.values import row, rows, whole
 from .migrate.co_migration import Partners, label
+from .migrate.disk_moves import DiskMover
+from .migrate.disk_precheck import Storages, storage_name
 from .migrate.maintenance import await_maintenance, in_maintenance, require_maintenance, shut_down
 from .migrate.poll import TaskPoller
 from .migrate.precheck import Cluster, Preconditions, is_ha_managed, preconditions, sent_elsewhere
@@ -40,7 +43,8 @@ from .read.hosts import status_of
 from .read.live_state import LiveStateReader
 from .read.nodes import Bridges
 from .read.snapshot import read_snapshot
-from .read.storages import Storage, storages
+from .read.storage_now import read_storage_now
+from .read.storages import Storage, all_storages, storages
 
 # Proxmox VE's default of max_workers in the datacenter's options.
 DEFAULT_WORKERS = 4
@@ -55,7 +59,9 @@ REPLICAS_SECONDS = 30.0
 
 
 class ProxmoxPlatform:
-    """The Platform protocol over one cluster (or a single node). A task's name is its UPID."""
+    """The Platform and StoragePlatform protocols over one cluster (or a single node). A task's name is its
+    UPID.
+    """
 
     def __init__(
         self,
@@ -82,6 +88,8 @@ class ProxmoxPlatform:
         self._replicas: tuple[float, Mapping[str, frozenset[str]] | None] | None = None
         self._conntrack: dict[str, bool] = {}
         self._storages: Mapping[str, Storage] | None = None
+        self._listed: Mapping[str, Storage] | None = None
+        self._mover = DiskMover(self._session, connection, monotonic, self._entry, self._all_storages)
         self._privileges: Privileges | None = None
         self._capacities: Capacities | None = None
 
@@ -143,6 +151,37 @@ class ProxmoxPlatform:
     def cancel(self, task: str) -> None:
         self._poller.cancel(task)
 
+    def look_at_storage(self, guests: Collection[str]) -> StorageNow:
+        membership = Membership.read(self._session)
+        membership.require_name(self._connection.cluster)
+        seen = self._live_state.read(membership, guests)
+        self._seen = self._monotonic(), seen.resources, seen.states
+        return read_storage_now(self._session, seen)
+
+    def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
+        """With the DiskFacts as details."""
+        privileges = self._known_privileges()
+        privileges.require_disk_move(request.guest, storage_name(request.target))
+        prepared = self._mover.prepare(request)
+        if prepared.details.shut_down:
+            privileges.require_power(request.guest)
+        return prepared
+
+    def start_disk_move(self, prepared: PreparedDiskMove) -> str:
+        return self._mover.start(prepared)
+
+    def find_disk_move(self, request: DiskMoveRequest) -> str | None:
+        return self._mover.find(request)
+
+    def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
+        states = self._mover.poll(tasks)
+        if any(state.state != "running" for state in states.values()):
+            self._seen = None
+        return states
+
+    def cancel_disk_move(self, task: str) -> None:
+        self._mover.cancel(task)
+
     def in_maintenance(self, host: str) -> bool:
         return in_maintenance(self._session, host)
 
@@ -203,10 +242,13 @@ class ProxmoxPlatform:
         return preconditions(cluster, request, self._entry(request.guest))
 
     def _require_permission(self, request: MigrationRequest) -> None:
+        self._known_privileges().require_migrate(request.guest)
+
+    def _known_privileges(self) -> Privileges:
         if self._privileges is None:
             path = "access/permissions"
             self._privileges = Privileges(row(self._session.get(path), path))
-        self._privileges.require_migrate(request.guest)
+        return self._privileges
 
     def _require_storage_permission(self, request: MigrationRequest, found: Preconditions) -> None:
         """Of those that disks are sent to by name, before the platform finds it out."""
@@ -260,3 +302,15 @@ class ProxmoxPlatform:
             entries = rows(self._session.get("storage"), "storage")
             self._storages = storages(entries, self._present().storages)
         return self._storages
+
+    def _all_storages(self) -> Storages:
+        """Those too that are disabled or hold nothing of guests."""
+        if self._listed is None:
+            entries = rows(self._session.get("storage"), "storage")
+            self._listed = all_storages(entries, self._present().storages)
+        return Storages(
+            self._session,
+            self._listed,
+            self._known_replicas,
+            restart_containers=self._connection.restart_containers,
+        )

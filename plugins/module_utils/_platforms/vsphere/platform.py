@@ -15,29 +15,43 @@ from typing import TypeVar
 
 from ..._model.snapshot import Notice, Snapshot
 from ..._model.text.wording import sentence
-from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
+from ..errors import (
+    AuthenticationFailed,
+    PermissionMissing,
+    Refused,
+    StartRefused,
+    UnexpectedAnswer,
+    Unreachable,
+)
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared, all_of
+from ..storage_protocol import DiskMoveRequest, DiskMoveState, PreparedDiskMove, StorageNow
 from ..waiting import WaitLimits
+from .api.collector import Found
 from .api.connection import VSphereConnection, endpoint_of
 from .api.errors import Lacking
 from .api.library import require, vim
-from .api.permissions import MIGRATE, READ, STORE, names, require_privileges
+from .api.permissions import MIGRATE, MIGRATE_OFF, READ, STORE, names, require_privileges
 from .api.rest import Rest
 from .api.session import Session
+from .migrate import disk_moves
+from .migrate.disk_spec import disk_move
 from .migrate.maintenance import in_maintenance, set_maintenance
 from .migrate.poll import poll
 from .migrate.precheck import objections
 from .migrate.relocation import relocation
 from .migrate.shutdown import shut_down
-from .migrate.start import cancel, start, under_way
+from .migrate.start import cancel, relocate, start, under_way
 from .read.clusters import ClusterPlace, clusters, find_cluster
+from .read.datastore_loads import StoreLoads, read_store_loads
+from .read.disk_loads import DiskLoads, read_disk_loads
 from .read.features import Features, read_features
 from .read.history import MigrationHistory, read_history
 from .read.inventory import Inventory, read_inventory
 from .read.live_state import read_live_state
-from .read.loads import Loads, read_loads
+from .read.loads import Loads, read_loads, read_offer
 from .read.recent_tasks import Moves, migrations
 from .read.snapshot import snapshot_of
+from .read.storage_now import DISK_PATHS, Stores, read_storage, refresh
 from .read.tags import Tags, read_tags
 
 T = TypeVar("T")
@@ -65,15 +79,32 @@ class VSpherePlatform:
         )
         self._session = Session(endpoint_of(connection), connection.username, connection.password)
         self._found: ClusterPlace | None = None
+        self._stores: Stores | None = None
+        # Guests as they were before their disks were moved: by their files what is left behind is found.
+        self._before: dict[str, Found] = {}
 
     def read(self) -> Snapshot:
         # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
         taken_at = self._asking(self._session.server_time)
-        inventory, loads, features, moves = self._asking(lambda: self._read(taken_at))
+        inventory, loads, store_loads, disk_loads, features, moves = self._asking(
+            lambda: self._read(taken_at)
+        )
         tags, no_tags = self._tags(inventory)
         past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
-        snapshot = snapshot_of(self._place(), inventory, loads, features, moves, tags, past, taken_at, window)
+        snapshot = snapshot_of(
+            self._place(),
+            inventory,
+            loads,
+            store_loads,
+            disk_loads,
+            features,
+            moves,
+            tags,
+            past,
+            taken_at,
+            window,
+        )
         notices = (*snapshot.notices, *no_tags, *no_past)
         said = tuple(replace(notice, text=sentence(notice.text)) for notice in notices)
         return replace(snapshot, notices=said)
@@ -97,6 +128,42 @@ class VSpherePlatform:
         return self._asking(lambda: poll(self._session, tasks)) if tasks else {}
 
     def cancel(self, task: str) -> None:
+        cancel(self._session, task)
+
+    def look_at_storage(self, guests: Collection[str]) -> StorageNow:
+        now, self._stores = self._asking(lambda: read_storage(self._session, self._place(), guests))
+        return now
+
+    def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
+        """With the DiskMove as details."""
+        return self._asking(lambda: self._prepare_disk_move(request))
+
+    def start_disk_move(self, prepared: PreparedDiskMove) -> str:
+        request = prepared.request
+        if prepared.objection is not None:
+            raise StartRefused(
+                prepared.objection.why, where=f"guest {request.guest}", passing=prepared.objection.passing
+            )
+        stores = self._known_stores()
+
+        def arrived(guest: Found) -> bool:
+            places = stores.places(guest)
+            return all(places.get(disk) == request.target for disk in request.disks)
+
+        self._before[request.guest] = prepared.details.guest
+        with self._naming():
+            return relocate(self._session, request.guest, prepared.details.spec, DISK_PATHS, arrived)
+
+    def find_disk_move(self, request: DiskMoveRequest) -> str | None:
+        return self._asking(lambda: disk_moves.under_way(self._session, self._place(), request))
+
+    def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
+        if not tasks:
+            return {}
+        around = disk_moves.Surroundings(self._asking(self._known_stores), self._before, self._wait_limits)
+        return self._asking(lambda: disk_moves.poll(self._session, tasks, around))
+
+    def cancel_disk_move(self, task: str) -> None:
         cancel(self._session, task)
 
     def in_maintenance(self, host: str) -> bool:
@@ -144,8 +211,9 @@ class VSpherePlatform:
                 lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
             ) from None
 
-    def _read(self, now: datetime) -> tuple[Inventory, Loads, Features, Moves]:
-        inventory = read_inventory(self._session, self._place())
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, StoreLoads, DiskLoads, Features, Moves]:
+        storage = self._connection.storage
+        inventory = read_inventory(self._session, self._place(), with_files=storage)
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
         unseen = [kinds[kind](identity) for kind, identity in inventory.unseen]
@@ -161,16 +229,22 @@ class VSpherePlatform:
             if found.text("runtime.powerState") == "poweredOn"
             and found.text("runtime.connectionState") == "connected"
         ]
-        loads = read_loads(self._session, measured, self._connection.window_seconds, now)
+        offer = read_offer(self._session)
+        window = self._connection.window_seconds
+        loads = read_loads(self._session, measured, window, now, offer)
+        store_loads, disk_loads = StoreLoads(), {}
+        if storage:
+            store_loads = read_store_loads(self._session, inventory, window, now, offer, loads.refused)
+            disk_loads = read_disk_loads(self._session, inventory, store_loads.latency, offer)
         features = read_features(self._session, inventory)
         moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
-        return inventory, loads, features, moves
+        return inventory, loads, store_loads, disk_loads, features, moves
 
     def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""
         try:
             rest = Rest(self._session.https, *self._session.credentials)
-            return read_tags(rest, list(inventory.hosts), list(inventory.guests)), ()
+            return read_tags(rest, *map(list, (inventory.hosts, inventory.guests, inventory.datastores))), ()
         except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
             return Tags(), (Notice(text=f"tags were not read: {error}", hides=("tags",)),)
 
@@ -184,6 +258,26 @@ class VSpherePlatform:
         except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
             text = f"vCenter's own record of migrations was not read: {error}"
             return MigrationHistory(), (Notice(text=text, hides=("history",)),)
+
+    def _known_stores(self) -> Stores:
+        """The datastores as they were looked at last: which is which does not change in a run."""
+        if self._stores is None:
+            self._stores = read_storage(self._session, self._place(), ())[1]
+        return self._stores
+
+    def _prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
+        stores = self._known_stores()
+        refresh(self._session, stores, request.target)
+        move = disk_move(self._session, stores, request)
+        if move.objections:
+            return PreparedDiskMove(request=request, objection=all_of(move.objections), details=move)
+        runs = move.guest.text("runtime.powerState") == "poweredOn"
+        require_privileges(
+            self._session, [vim.VirtualMachine(request.guest)], MIGRATE if runs else MIGRATE_OFF
+        )
+        require_privileges(self._session, [vim.Datastore(move.target)], STORE)
+        found = objections(self._session, request.guest, request.host, move.spec, self._wait_limits)
+        return PreparedDiskMove(request=request, objection=all_of(found), details=move)
 
     def _prepare(self, request: MigrationRequest) -> Prepared:
         guest = vim.VirtualMachine(request.guest)

@@ -163,9 +163,9 @@ class Rights:
             else all(name in granted for name in privileges)
         )
 
-    def demand(self, path: str, *privileges: str) -> None:
+    def demand(self, path: str, *privileges: str, some: bool = False) -> None:
         """Raises ApiError 403."""
-        if not self.has(path, *privileges):
+        if not self.has(path, *privileges, some=some):
             raise ApiError(403, f"Permission check failed ({path}, {'|'.join(privileges)})")
 
     def paths(self) -> Iterator[str]:

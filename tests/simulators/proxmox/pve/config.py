@@ -29,7 +29,11 @@ def qemu_config(guest: Guest) -> Row:
         "meta": "creation-qemu=9.0.2,ctime=1718000000",
     }
     for disk in guest.disks:
-        config[disk.slot] = _with_size(f"{disk.volid},iothread=1", disk.size)
+        if disk.slot.startswith("unused"):
+            config[disk.slot] = disk.volid
+            continue
+        threaded = disk.slot.startswith(("scsi", "virtio"))
+        config[disk.slot] = _with_size(f"{disk.volid}{',iothread=1' if threaded else ''}", disk.size)
     for number, bridge in enumerate(guest.bridges):
         config[f"net{number}"] = f"virtio={_mac(guest, number)},bridge={bridge},firewall=1"
     config["ide2"] = f"{guest.iso},media=cdrom,size=658944K" if guest.iso else "none,media=cdrom"
@@ -51,6 +55,9 @@ def lxc_config(guest: Guest) -> Row:
         "features": "nesting=1",
     }
     for disk in guest.disks:
+        if disk.slot.startswith("unused"):
+            config[disk.slot] = disk.volid
+            continue
         place = disk.volid if disk.slot == "rootfs" else f"{disk.volid},mp=/srv/{disk.slot}"
         config[disk.slot] = _with_size(place, disk.size)
     for number, bridge in enumerate(guest.bridges):

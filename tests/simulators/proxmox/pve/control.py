@@ -12,7 +12,8 @@ from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import Sna
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
 
 from .access import Access
-from .state import Guest
+from .disk_move import disks_of
+from .state import Change, Guest
 from .world import World
 
 
@@ -35,6 +36,8 @@ def handle(world: World, access: Access, verb: str, path: str, body: bytes) -> o
         _change_guest(world, given, now)
     elif path == "/_sim/host":
         _change_host(world, given, now)
+    elif path == "/_sim/storage":
+        _change_storage(world, given)
     elif path == "/_sim/task":
         return {"upid": _add_task(world, given, now)}
     else:
@@ -58,23 +61,39 @@ def _state(world: World, now: float) -> dict[str, object]:
             for node in world.nodes.values()
         },
         "calls": dict(world.calls),
-        "migrations": [
-            {
-                "guest": change.guest,
-                "from": change.source,
-                "to": change.target,
-                "state": change.state,
-                "started": change.started,
-                "ended": change.ended,
+        "migrations": [_change(change) for change in world.changes],
+        "disks": {
+            str(guest.vmid): {disk.slot: disk.volid for disk in disks_of(guest)}
+            for guest in world.guests.values()
+        },
+        "disk_moves": [{**_change(change), "disk": change.disk} for change in world.disk_changes],
+        "storages": {
+            storage.name: {
+                "spaces": {
+                    node: {"total": space.total, "free": space.free, "least": space.least}
+                    for node, space in storage.spaces.items()
+                },
+                "orphans": [f"{storage.name}:{orphan.volume}" for orphan in storage.orphans],
             }
-            for change in world.changes
-        ],
+            for storage in world.storages.values()
+        },
         "peak": {name: {"memory": memory} for name, memory in world.peak_memory.items()},
         "crm_log": list(world.ha.log),
     }
 
 
-_PLAIN = ("lock", "run_state", "saved_memory")
+def _change(change: Change) -> dict[str, object]:
+    return {
+        "guest": change.guest,
+        "from": change.source,
+        "to": change.target,
+        "state": change.state,
+        "started": change.started,
+        "ended": change.ended,
+    }
+
+
+_PLAIN = ("snapshots", "lock", "run_state", "saved_memory")
 _OF_HA = ("ha_repaired", "ha_state")
 _OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", *_OF_HA, *_PLAIN}
 
@@ -161,6 +180,23 @@ def _change_host(world: World, given: dict[str, Any], now: float) -> None:
         world.set_node_status(name, given["status"], now)
     if given.get("removed"):
         world.remove_node(name)
+
+
+def _change_storage(world: World, given: dict[str, Any]) -> None:
+    """Someone else changes a storage, or writes to it: `free` are the bytes that are left, on each node."""
+    storage = world.storages.get(str(given.get("id")))
+    if storage is None:
+        raise SnapshotError(f"no storage {given.get('id')!r}")
+    unknown = set(given) - {"id", "disabled", "inactive", "content", "free", "settings"}
+    if unknown:
+        raise SnapshotError(f"a storage has no {sorted(unknown)[0]!r} to change")
+    storage.disabled = bool(given.get("disabled", storage.disabled))
+    storage.inactive = set(given.get("inactive", storage.inactive))
+    storage.content = given.get("content", storage.content)
+    storage.settings.update(given.get("settings", {}))
+    if "free" in given:
+        for space in storage.spaces.values():
+            space.free = given["free"]
 
 
 def _guest(world: World, given: dict[str, Any]) -> Guest:

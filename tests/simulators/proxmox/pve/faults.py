@@ -26,6 +26,20 @@ class Break:
     count: int | None = None
 
 
+@dataclass(slots=True)
+class DiskMoveFault:
+    """Let a move of a disk fail when it is `at_percent` done. `error` is the task's exit status, with OK it
+    ends well and nothing has moved; with `leaves` the copy stays on the target.
+    """
+
+    guest: str = "*"
+    disk: str = "*"
+    at_percent: float = 50
+    error: str | None = None
+    count: int | None = None
+    leaves: bool = False
+
+
 class Switches(Faults):
     """Every switch by its name.
 
@@ -69,6 +83,8 @@ class Switches(Faults):
         """For how long it waits."""
         self.ignore_shutdown: list[str] = []
         """Guests that do not shut down when they are asked to."""
+        self.ignore_start: list[str] = []
+        """Containers that do not start."""
         self.shutdown_seconds = 0.1
         self.ha_start_seconds = 0.1
         """How long HA takes to start a container that it has moved."""
@@ -76,6 +92,11 @@ class Switches(Faults):
         """HA resources whose failback is 0."""
         self.task_list_seconds = 0.0
         """How long a task that has ended is still shown as running in the cluster's list."""
+        self.disk_move_seconds = migration_seconds
+        """How long a move of a disk takes."""
+        self.fail_disk_moves: list[DiskMoveFault] = []
+        self.keep_sources: list[str] = []
+        """Guests, or *, whose old volume can't be removed once its copy is in use."""
         self.conntrack = True
         """Whether nodes can send along what the firewall knows of connections."""
 
@@ -83,6 +104,8 @@ class Switches(Faults):
         plain = dict(changes)
         if "break_migrations" in plain:
             plain["break_migrations"] = [Break(**item) for item in plain["break_migrations"]]
+        if "fail_disk_moves" in plain:
+            plain["fail_disk_moves"] = [DiskMoveFault(**item) for item in plain["fail_disk_moves"]]
         super().merge(plain)
 
     def to_break(self, guest: str, phase: str) -> Break | None:
@@ -93,3 +116,16 @@ class Switches(Faults):
                     fault.count -= 1
                 return fault
         return None
+
+    def disk_move_fault(self, guest: str, disk: str) -> DiskMoveFault | None:
+        """The fault that this move of a disk meets, used up by one."""
+        for fault in self.fail_disk_moves:
+            wanted = str(fault.guest) in ("*", guest) and fault.disk in ("*", disk)
+            if wanted and fault.count != 0:
+                if fault.count is not None:
+                    fault.count -= 1
+                return fault
+        return None
+
+    def keeps_source(self, guest: str) -> bool:
+        return any(str(name) in ("*", guest) for name in self.keep_sources)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
-from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load, demand_schema
 
 from .faults import Switches
 from .ha_load import HaChoice, load_ha
@@ -27,14 +27,15 @@ V3_FLAGS = (
 AVX512_FLAGS = "avx512f avx512bw avx512cd avx512dq avx512vl"
 GUEST_UPTIME = 10 * 86400
 GIB = 1024**3
+BASE_TEMPLATE = 9000
+"""Of which disks are linked clones."""
 
 
 def load_world(
     snapshot: Mapping[str, Any], release: str, switches: Switches, ha: HaChoice, clock: Callable[[], float]
 ) -> World:
     """Build the cluster that a snapshot describes. Raises SnapshotError for what Proxmox VE can't hold."""
-    if snapshot.get("schema") != "evenkeel.cluster/snapshot/1":
-        raise SnapshotError(f"schema {snapshot.get('schema')!r}: expected 'evenkeel.cluster/snapshot/1'")
+    demand_schema(snapshot)
     if not snapshot["hosts"]:
         raise SnapshotError("the snapshot has no hosts: a Proxmox VE cluster has at least one")
     now = clock()
@@ -151,14 +152,12 @@ def _arc(entry: Mapping[str, Any]) -> int:
 
 def _storages(snapshot: Mapping[str, Any]) -> dict[str, Storage]:
     found: dict[str, Storage] = {}
+    about = {entry["name"]: entry for entry in snapshot.get("datastores", ())}
     for host in snapshot["hosts"]:
         for name, entry in host.get("datastores", {}).items():
-            storage = found.setdefault(
-                name,
-                Storage(
-                    name, _storage_type(name, entry["shared"]), entry["shared"], "images,rootdir", {}, False
-                ),
-            )
+            storage = found.get(name)
+            if storage is None:
+                storage = found[name] = _storage(name, entry["shared"], about.get(name, {}))
             if storage.shared != entry["shared"]:
                 raise SnapshotError(
                     f"datastore {name!r} is shared on one host and local on another: Proxmox VE has one flag"
@@ -168,13 +167,40 @@ def _storages(snapshot: Mapping[str, Any]) -> dict[str, Storage]:
     blockers = {blocker for guest in snapshot["guests"] for blocker in guest.get("blockers", ())}
     if "local_disk" in blockers and all(storage.shared for storage in found.values()):
         spaces = {host: Space(500 * GIB, 400 * GIB) for host in hosts}
-        found["local-lvm"] = Storage("local-lvm", "lvmthin", False, "images,rootdir", spaces, True)
+        found["local-lvm"] = _storage("local-lvm", False, {})
+        found["local-lvm"].spaces = spaces
     if "iso_mounted" in blockers and "local" not in found:
         spaces = {host: Space(90 * GIB, 60 * GIB) for host in hosts}
-        found["local"] = Storage("local", "dir", False, "iso,vztmpl", spaces, True)
+        found["local"] = _storage("local", False, {"content": ("iso", "vztmpl")})
+        found["local"].spaces = spaces
     for storage in found.values():
         storage.everywhere = len(storage.spaces) == len(hosts)
     return found
+
+
+def _storage(name: str, shared: bool, about: Mapping[str, Any]) -> Storage:
+    """`about` is what the snapshot says of the datastore itself."""
+    kind = about.get("type") or _storage_type(name, shared)
+    content = ",".join(about.get("content") or ("images", "rootdir"))
+    settings = _settings(kind, name)
+    if kind == "zfspool" and about.get("thin"):
+        settings["sparse"] = 1
+    return Storage(name, kind, shared, content, {}, False, settings=settings)
+
+
+def _settings(kind: str, name: str) -> dict[str, object]:
+    """Each storage is a place of its own."""
+    settings: dict[str, dict[str, object]] = {
+        "btrfs": {"path": f"/mnt/{name}"},
+        "cifs": {"server": "10.0.0.251", "share": name, "path": f"/mnt/pve/{name}"},
+        "dir": {"path": "/var/lib/vz" if name == "local" else f"/mnt/{name}"},
+        "lvm": {"vgname": name},
+        "lvmthin": {"vgname": "pve", "thinpool": "data" if name == "local-lvm" else name},
+        "nfs": {"server": "10.0.0.250", "export": f"/export/{name}", "path": f"/mnt/pve/{name}"},
+        "rbd": {"pool": name, "krbd": 0, "monhost": "10.0.0.250"},
+        "zfspool": {"pool": f"rpool/{name}"},
+    }
+    return settings.get(kind, {})
 
 
 def _storage_type(name: str, shared: bool) -> str:
@@ -230,13 +256,14 @@ def _cpu(entry: Mapping[str, Any]) -> str:
 def _disks(
     entry: Mapping[str, Any], kind: str, template: bool, want_local: bool, storages: Mapping[str, Storage]
 ) -> list[Disk]:
-    places = [(disk["datastore"], disk.get("size")) for disk in entry.get("disks", ())]
-    for name, _ in places:
-        if name not in storages:
+    disks = list(entry.get("disks", ()))
+    for disk in disks:
+        if disk["datastore"] not in storages:
             raise SnapshotError(
-                f"guest {entry['id']!r} has a disk on {name!r}, which no host lists among its datastores"
+                f"guest {entry['id']!r} has a disk on {disk['datastore']!r}, which no host lists among its "
+                "datastores"
             )
-    if want_local and all(storages[name].shared for name, _ in places):
+    if want_local and all(storages[disk["datastore"]].shared for disk in disks):
         here = (
             s for s in storages.values() if not s.shared and "images" in s.content and s.on(entry["host"])
         )
@@ -245,12 +272,25 @@ def _disks(
             raise SnapshotError(
                 f"guest {entry['id']!r} is to have a local disk, but its host has no local datastore"
             )
-        places.append((local.name, 8 * GIB))
-    prefix = {"qemu": "base" if template else "vm", "lxc": "basevol" if template else "vm"}[kind]
+        disks.append({"datastore": local.name, "size": 8 * GIB})
     return [
-        Disk(_slot(kind, number), storage, f"{prefix}-{entry['id']}-disk-{number}", size)
-        for number, (storage, size) in enumerate(places)
+        _disk(entry["id"], kind, number, disk, storages[disk["datastore"]], template=template)
+        for number, disk in enumerate(disks)
     ]
+
+
+def _disk(
+    vmid: str, kind: str, number: int, about: Mapping[str, Any], storage: Storage, *, template: bool
+) -> Disk:
+    volume = storage.volume_name(kind, int(vmid), number, about.get("format") or "raw")
+    if template:
+        volume = volume.replace("vm-", "base-" if kind == "qemu" else "basevol-")
+    if "linked_clone" in about.get("blockers", ()):
+        base = f"base-{BASE_TEMPLATE}-disk-0"
+        folder = f"{BASE_TEMPLATE}/{base}.qcow2" if "/" in volume else base
+        volume = f"{folder}/{volume}"
+    slot = about.get("id") or _slot(kind, number)
+    return Disk(slot, storage.name, volume, about.get("size"), about.get("used"))
 
 
 def _slot(kind: str, number: int) -> str:

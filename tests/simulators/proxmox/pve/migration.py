@@ -49,13 +49,31 @@ def start(
     """Start the worker. It fails at once with a task of its own when the guest can't be moved as asked."""
     kind = "qmigrate" if guest.kind == "qemu" else "vzmigrate"
     task = world.tasks.start(guest.node, kind, str(guest.vmid), user, now)
-    what = "VM" if guest.kind == "qemu" else "CT"
-    address = world.nodes[request.target].address
     change = Change(str(guest.vmid), guest.node, request.target, "running", now)
     world.changes.append(change)
-    if str(guest.vmid) in map(str, world.switches.held_configs):
-        _wait_for_config(world, guest, task, change, on_end)
-        return task
+    if _is_held(world, guest):
+        _wait_for_config(world, guest, request, task, change, on_end)
+    else:
+        _go(world, guest, request, task, change, on_end, now)
+    return task
+
+
+def _is_held(world: World, guest: Guest) -> bool:
+    """Whether something holds the configuration, such as a move of one of its disks."""
+    return guest.vmid in world.disk_moves or str(guest.vmid) in map(str, world.switches.held_configs)
+
+
+def _go(
+    world: World,
+    guest: Guest,
+    request: Request,
+    task: Task,
+    change: Change,
+    on_end: Callable[[float, bool], None],
+    now: float,
+) -> None:
+    what = "VM" if guest.kind == "qemu" else "CT"
+    address = world.nodes[request.target].address
     trouble = _trouble(world, guest, request)
     if trouble:
         for line in trouble:
@@ -65,10 +83,9 @@ def start(
         task.end(now, "migration aborted")
         change.state, change.ended = "failed", now
         on_end(now, False)
-        return task
+        return
     task.log(now, f"starting migration of {what} {guest.vmid} to node '{request.target}' ({address})")
     _Worker(world, guest, request, task, change, on_end).begin(now)
-    return task
 
 
 class _Worker:
@@ -210,8 +227,12 @@ class _Worker:
         self._release()
         guest.node = target
         for disk in guest.disks:
-            if not world.storages[disk.storage].shared:
+            old = world.storages[disk.storage]
+            if not old.shared:
                 disk.storage = self.request.storage_for(disk.storage)
+                new = world.storages[disk.storage]
+                old.give_back(self.change.source, old.takes(disk.size, disk.used))
+                new.give_back(target, -new.takes(disk.size, disk.used))
         guest.restart_counters(moment)
         broken = world.switches.to_break(str(guest.vmid), "end")
         if self.restart:
@@ -288,10 +309,16 @@ class _Worker:
 
 
 def _wait_for_config(
-    world: World, guest: Guest, task: Task, change: Change, on_end: Callable[[float, bool], None]
+    world: World,
+    guest: Guest,
+    request: Request,
+    task: Task,
+    change: Change,
+    on_end: Callable[[float, bool], None],
 ) -> None:
     """Something else holds the configuration: the task waits for it, and gives up (facts 42, 52)."""
     folder = "qemu-server" if guest.kind == "qemu" else "lxc"
+    seconds = world.switches.held_seconds
 
     def give_up(moment: float, text: str) -> None:
         if task.running:
@@ -303,9 +330,19 @@ def _wait_for_config(
         give_up(world.clock(), "received interrupt")
         return 0.0
 
+    def look(moment: float) -> None:
+        if not task.running:
+            return
+        if not _is_held(world, guest):
+            _go(world, guest, request, task, change, on_end, moment)
+        elif moment - task.started >= seconds:
+            late = f"can't lock file '/var/lock/{folder}/lock-{guest.vmid}.conf' - got timeout"
+            give_up(moment, late)
+        else:
+            world.at(moment + max(seconds / 20, 0.01), look)
+
     task.on_abort = stop
-    late = f"can't lock file '/var/lock/{folder}/lock-{guest.vmid}.conf' - got timeout"
-    world.at(task.started + world.switches.held_seconds, lambda moment: give_up(moment, late))
+    look(task.started)
 
 
 def _trouble(world: World, guest: Guest, request: Request) -> list[str]:
@@ -317,6 +354,8 @@ def _trouble(world: World, guest: Guest, request: Request) -> list[str]:
             "Can't connect to destination address using public key",
         ]
     if guest.kind == "lxc":
+        if guest.lock:
+            return [f"CT is locked ({guest.lock})"]
         if guest.running and not request.restart:
             return ["lxc live migration is currently not implemented"]
         lines = []

@@ -19,10 +19,11 @@ PATH_PARAMS = {"node": NODE.required, "vmid": VMID.required}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The privileges that a method asks for, all of them."""
+    """The privileges that a method asks for, all of them, or with `some` any."""
 
     path: str
     privileges: tuple[str, ...]
+    some: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def carry_out(
     if names.get("node") == "localhost":
         names["node"] = world.local_node
     if route.need is not None:
-        rights.demand(route.need.path.format(**names), *route.need.privileges)
+        rights.demand(route.need.path.format(**names), *route.need.privileges, some=route.need.some)
     if "node" in names and route.proxied:
         _demand_reachable(world, names["node"])
     params = check(route.all_params, {**given, **names}, world.major)

@@ -13,12 +13,15 @@ MIB = 1024 * 1024
 
 @dataclass(slots=True)
 class Disk:
-    """A volume of a guest: `slot` is its configuration key, `volume` its name on the storage."""
+    """A volume of a guest: `slot` is its configuration key, `volume` its name on the storage. `used` is what
+    was written to it.
+    """
 
     slot: str
     storage: str
     volume: str
     size: int | None
+    used: int | None = None
 
     @property
     def volid(self) -> str:
@@ -137,15 +140,54 @@ class Node:
 
 @dataclass(slots=True)
 class Space:
-    """A storage's size on one node, in bytes; None is not known."""
+    """A storage's size on one node, in bytes; None is not known. `least` is the least that was ever free,
+    `measured` what the node's status daemon has measured last, in which of its rounds.
+    """
 
     total: int | None
     free: int | None
+    least: int | None = None
+    measured: tuple[int, int | None] | None = None
+
+    def __post_init__(self) -> None:
+        self.least = self.free
+
+    def shown(self, now: float, interval: float) -> int | None:
+        """What the lists show as free: it is measured once in each interval."""
+        if interval <= 0:
+            return self.free
+        current = int(now // interval)
+        if self.measured is None or self.measured[0] != current:
+            self.measured = current, self.free
+        return self.measured[1]
+
+    def change(self, free: int) -> None:
+        self.free = free
+        self.least = free if self.least is None else min(self.least, free)
+
+
+@dataclass(slots=True)
+class Orphan:
+    """A volume that no configuration names."""
+
+    volume: str
+    vmid: int
+    size: int
+    used: int
+    node: str
+
+
+# Where volumes take only what was written to them.
+THIN_TYPES = frozenset({"btrfs", "cephfs", "cifs", "dir", "lvmthin", "nfs", "rbd"})
+# Where volumes are files in a folder for each guest.
+FILE_TYPES = frozenset({"btrfs", "cephfs", "cifs", "dir", "nfs"})
 
 
 @dataclass(slots=True)
 class Storage:
-    """A storage of the cluster and the nodes that may use it."""
+    """A storage of the cluster and the nodes that may use it; on `inactive` ones it is not there. `settings`
+    are the keys of its own type.
+    """
 
     name: str
     type: str
@@ -153,14 +195,56 @@ class Storage:
     content: str
     spaces: dict[str, Space]
     everywhere: bool
+    disabled: bool = False
+    inactive: set[str] = field(default_factory=set)
+    orphans: list[Orphan] = field(default_factory=list)
+    settings: dict[str, object] = field(default_factory=dict)
 
     def on(self, node: str) -> bool:
-        return node in self.spaces
+        return node in self.spaces and not self.disabled
+
+    def active(self, node: str) -> bool:
+        return self.on(node) and node not in self.inactive
+
+    @property
+    def thin(self) -> bool:
+        return self.type in THIN_TYPES or bool(self.settings.get("sparse"))
+
+    def takes(self, size: int | None, used: int | None) -> int:
+        """Bytes that a volume takes here."""
+        whole = size or 0
+        return min(used, whole) if self.thin and used is not None else whole
+
+    def spaces_of(self, node: str) -> list[Space]:
+        """The figures that change with a volume of a guest on this node."""
+        return list(self.spaces.values()) if self.shared else [self.spaces[node]]
+
+    def fits(self, node: str, size: int) -> bool:
+        return all(space.free is None or space.free >= size for space in self.spaces_of(node))
+
+    def take(self, node: str, size: int) -> bool:
+        """Take space, if there is enough."""
+        if not self.fits(node, size):
+            return False
+        self.give_back(node, -size)
+        return True
+
+    def give_back(self, node: str, size: int) -> None:
+        for space in self.spaces_of(node):
+            if space.free is not None:
+                space.change(space.free + size)
+
+    def volume_name(self, kind: str, vmid: int, number: int, suffix: str) -> str:
+        """As its type names the volumes of guests."""
+        name = f"vm-{vmid}-disk-{number}"
+        if self.type in FILE_TYPES:
+            return f"{vmid}/{name}.{suffix}"
+        return name.replace("vm-", "subvol-", 1) if self.type == "zfspool" and kind == "lxc" else name
 
 
 @dataclass(slots=True)
 class Change:
-    """One migration, for the state that a test looks at."""
+    """One migration, or move of a disk, for the state that a test looks at."""
 
     guest: str
     source: str
@@ -168,3 +252,4 @@ class Change:
     state: str
     started: float
     ended: float | None = None
+    disk: str | None = None

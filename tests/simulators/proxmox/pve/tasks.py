@@ -52,6 +52,10 @@ class Task:
     def log(self, moment: float, text: str) -> None:
         self.lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))} {text}")
 
+    def plain(self, text: str) -> None:
+        """A line without the time, as most tasks write them."""
+        self.lines.append(text)
+
     def end(self, moment: float, exitstatus: str) -> None:
         self.ended = moment
         self.exitstatus = exitstatus

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
 
@@ -45,6 +46,15 @@ class Move:
         return 1.0 if span <= 0 else min(max((now - self.started) / span, 0.0), 1.0)
 
 
+class DiskMove(Protocol):
+    """A move of a disk under way, which holds the configuration of its guest."""
+
+    guest: Guest
+
+    def lose(self, moment: float) -> None:
+        """The node that runs it is gone."""
+
+
 @dataclass
 class World:
     """Everything that the API shows. Use it only with `lock` held."""
@@ -62,6 +72,8 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     moves: dict[int, Move] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    disk_moves: dict[int, DiskMove] = field(default_factory=dict)
+    disk_changes: list[Change] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     peak_memory: dict[str, int] = field(default_factory=dict)
     node_history: dict[str, list[tuple[float, Load]]] = field(default_factory=dict)
@@ -190,6 +202,9 @@ class World:
                 )
             elif name == move.source:
                 move.lose(now)
+        for copy in list(self.disk_moves.values()):
+            if copy.guest.node == name:
+                copy.lose(now)
 
 
 def node_own_load(used: Load, guests: Iterable[Guest]) -> Load:

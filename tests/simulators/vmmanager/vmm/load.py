@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
-from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load, demand_schema
 
 from .state import MIB, Cluster, Disk, Node, Storage, Vm
 from .switches import Switches
@@ -24,8 +24,7 @@ def load_world(
 ) -> World:
     """Build the platform that these snapshots describe. Raises SnapshotError for what it can't hold."""
     for snapshot in snapshots:
-        if snapshot.get("schema") != "evenkeel.cluster/snapshot/1":
-            raise SnapshotError(f"schema {snapshot.get('schema')!r}: expected 'evenkeel.cluster/snapshot/1'")
+        demand_schema(snapshot)
     world = World(clusters={}, nodes={}, vms={}, switches=switches, clock=clock)
     nodes = _numbers(host["id"] for snapshot in snapshots for host in snapshot["hosts"])
     vms = _numbers(guest["id"] for snapshot in snapshots for guest in snapshot["guests"])

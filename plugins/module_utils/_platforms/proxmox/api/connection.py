@@ -19,7 +19,8 @@ class ProxmoxConnection(RestConnection):
     is the name that the cluster must have.
 
     With `window_seconds` 0, guests' network and disk rates are not known: the present values hold only
-    counters. `bandwidth_limit` is in KiB/s, for each migration.
+    counters. `bandwidth_limit` is in KiB/s, for each migration. `storage`: also read what only plans for
+    datastores need: a call for each guest that does not run, and one for each disk on most thin storages.
     """
 
     api_hosts: tuple[str, ...]
@@ -30,6 +31,7 @@ class ProxmoxConnection(RestConnection):
     api_token_secret: str | None = field(default=None, repr=False)
     api_timeout: float = 45
     bandwidth_limit: int | None = None
+    storage: bool = False
 
     def address(self, index: int) -> str:
         """A host with its port."""

@@ -22,6 +22,9 @@ TO_READ = (
     ("/storage", "Datastore.Audit"),
 )
 TO_MIGRATE = "VM.Migrate"
+DISKS = "VM.Config.Disk"
+SPACE = "Datastore.AllocateSpace"
+POWER = "VM.PowerMgmt"
 POOLS = ("/pool", "Pool.Audit")
 # The answer names these whatever is granted where, and leaves out one on which nothing is.
 _ALWAYS_NAMED = frozenset({"/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"})
@@ -56,9 +59,22 @@ class Privileges:
         """
         self._require(f"/vms/{guest}", TO_MIGRATE)
         if storages:
-            self._require(f"/vms/{guest}", "VM.Config.Disk")
+            self._require(f"/vms/{guest}", DISKS)
         for storage in sorted(storages):
-            self._require(f"/storage/{storage}", "Datastore.AllocateSpace")
+            self._require(f"/storage/{storage}", SPACE)
+
+    def sees_disks(self, guest: str) -> bool:
+        """Whether it is told what the disks of a guest take on their storages."""
+        return self._has(f"/vms/{guest}", DISKS)
+
+    def require_disk_move(self, guest: str, storage: str) -> None:
+        """Raises PermissionMissing for what a move of its disks to this storage lacks."""
+        self._require(f"/vms/{guest}", DISKS)
+        self._require(f"/storage/{storage}", SPACE)
+
+    def require_power(self, guest: str) -> None:
+        """Raises PermissionMissing where it may not be shut down and started."""
+        self._require(f"/vms/{guest}", POWER)
 
     def _below(self, path: str) -> list[str]:
         return sorted(below for below in self._paths if below.startswith(f"{path}/"))

@@ -15,17 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ...errors import NotFound, PlatformError
+from ...errors import PlatformError
 from ...protocol import MigrationRequest, MigrationState
 from ...values import Row
-from ..api.errors import NodeUnresponsive
 from ..api.session import Session
-from ..api.task_log import last_lines, reason, was_cancelled
-from ..api.values import Upid, row, rows, succeeded
+from ..api.task_log import last_lines, was_cancelled
+from ..api.values import Upid, row, rows
 from ..read.guests import id_of, path_of
 from .co_migration import arrived, in_motion, label, not_yet_arrived
 from .progress import TransferProgress
 from .start import HA_REQUEST, newest_task
+from .task_ends import End, TaskEnds, silent, with_reason
 
 # HA takes requests up in rounds of 10 s; only a change of its master takes longer, up to its lock's 120 s.
 MAX_HA_SECONDS = 180.0
@@ -35,21 +35,7 @@ MAX_HA_ACCEPT_SECONDS = 25.0
 MAX_HA_START_SECONDS = 120.0
 # A task takes the lock off before it ends; the lists may be a moment behind.
 LOCK_SECONDS = 5.0
-# How long it counts who is offline: a dead node's tasks stay in the lists as if they ran.
-_NODES_SECONDS = 10.0
 RUNNING = MigrationState(state="running")
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a task ended; `known` is false where nobody can say."""
-
-    text: str
-    known: bool = True
-
-    @property
-    def good(self) -> bool:
-        return self.known and succeeded(self.text)
 
 
 @dataclass(slots=True)
@@ -62,7 +48,7 @@ class _PolledTask:
     since: float
     before: str | None = None
     seen_moving: bool = False
-    handed_over: _End | None = None
+    handed_over: End | None = None
     real: str | None = None
     arrived_at: float | None = None
     locked_since: float | None = None
@@ -88,7 +74,7 @@ class TaskPoller:
         self._cancelled: set[str] = set()
         self._to_stop: set[str] = set()
         self._transferred = TransferProgress(session, monotonic)
-        self._away: tuple[float, frozenset[str]] | None = None
+        self._task_ends = TaskEnds(session, monotonic)
 
     def register(self, task: str, partners: tuple[str, ...], before: str | None) -> None:
         """`partners` are the ids of the guests that come along; `before` is what the guest did until then."""
@@ -105,13 +91,13 @@ class TaskPoller:
             # The first try has reported its errors; what can't be stopped goes on, and is followed.
             with suppress(PlatformError):
                 self._stop(task)
-        ends = self._ends({task for task in tasks if task not in with_ha})
+        ends = self._task_ends.of_all({task for task in tasks if task not in with_ha})
         states = {task: self._running(task) for task, end in ends.items() if end is None}
         for task in list(states):
             # The list may call a task running for 10 s after its end.
             end = self._transferred.end(task)
             if end is not None:
-                ends[task] = _End(end)
+                ends[task] = End(end)
                 del states[task]
         if len(states) == len(tasks):
             return states
@@ -126,7 +112,7 @@ class TaskPoller:
             elif task in with_ha:
                 states[task] = self._ha_state(task, request, places)
             else:
-                states[task] = self._judge(task, request, entry, ends[task] or _End("unknown", known=False))
+                states[task] = self._judge(task, request, entry, ends[task] or End("unknown", known=False))
         return states
 
     def cancel(self, task: str) -> None:
@@ -172,42 +158,7 @@ class TaskPoller:
         self._of(task).real = real or self._of(task).real
         return real
 
-    def _ends(self, wanted: set[str]) -> dict[str, _End | None]:
-        """How each task ended, None for one under way. The list is short: what it lacks is asked for."""
-        if not wanted:
-            return {}
-        listed = {
-            str(task.get("upid")): _End(str(task.get("status") or "unknown")) if task.get("endtime") else None
-            for task in rows(self._session.get("cluster/tasks"), "cluster/tasks")
-        }
-        ends = {task: listed[task] if task in listed else self._end(task) for task in wanted}
-        for task, end in ends.items():
-            node = Upid.parse(task).node
-            # What a node reported before it went stays in the list for as long as it is away.
-            if end is None and node in self._offline():
-                ends[task] = _silent(node)
-        return ends
-
-    def _offline(self) -> frozenset[str]:
-        now = self._monotonic()
-        if self._away is None or now - self._away[0] >= _NODES_SECONDS:
-            nodes = rows(self._session.get("cluster/resources", type="node"), "cluster/resources")
-            gone = (str(entry.get("node")) for entry in nodes if entry.get("status") == "offline")
-            self._away = now, frozenset(gone)
-        return self._away[1]
-
-    def _end(self, task: str) -> _End | None:
-        node = Upid.parse(task).node
-        path = f"nodes/{node}/tasks/{task}/status"
-        try:
-            status = row(self._session.get(path), path)
-        except NodeUnresponsive:
-            return _silent(node)
-        except NotFound:
-            return _End(f"the node that ran it ({node}) no longer reports the task", known=False)
-        return None if status.get("status") == "running" else _End(str(status.get("exitstatus") or "unknown"))
-
-    def _judge(self, task: str, request: MigrationRequest, entry: Row, end: _End) -> MigrationState:
+    def _judge(self, task: str, request: MigrationRequest, entry: Row, end: End) -> MigrationState:
         """Of a task that has ended. What counts is where the guest is, and how."""
         locked = entry.get("lock") == "migrate"
         if locked and not self._lock_stays(task):
@@ -224,7 +175,7 @@ class TaskPoller:
         elif end.good:
             why = f"the task says {end.text}, but the guest is on {entry.get('node')}"
         else:
-            why = end.text if not end.known else _with_reason(end, log)
+            why = end.text if not end.known else with_reason(end, log)
         if not here and not kept:
             why += f"; it is {now} on {entry.get('node')}, where it ran before: check it there"
         if locked:
@@ -247,7 +198,7 @@ class TaskPoller:
     def _status(self, entry: Row) -> str:
         """The run state of the guest by its node; the lists are up to 10 s old, those of the old node too."""
         path = f"{path_of(entry)}/status/current"
-        if entry.get("node") not in self._offline():
+        if entry.get("node") not in self._task_ends.offline():
             with suppress(PlatformError):
                 answer = row(self._session.get(path), path)
                 return str(answer.get("qmpstatus") or answer.get("status") or "unknown")
@@ -313,7 +264,7 @@ class TaskPoller:
         if followed.before is None and runs:
             followed.before = "running"
         end, _log = self._ha_end(task, request)
-        state = self._judge(task, request, entry, end or _End("unknown", known=False))
+        state = self._judge(task, request, entry, end or End("unknown", known=False))
         if state.state == "migrated":
             # An end that is not known is no news here: HA's own state says that it is through.
             ended = _remark(end) if end is not None and end.known else ""
@@ -326,12 +277,12 @@ class TaskPoller:
         followed = self._of(task)
         if followed.handed_over is None:
             with suppress(PlatformError):
-                followed.handed_over = self._end(task)
+                followed.handed_over = self._task_ends.of(task)
         end = followed.handed_over
         refused = end is not None and end.known and not end.good
         return refused and self._monotonic() - followed.since >= MAX_HA_ACCEPT_SECONDS
 
-    def _ha_end(self, task: str, request: MigrationRequest) -> tuple[_End | None, Sequence[str]]:
+    def _ha_end(self, task: str, request: MigrationRequest) -> tuple[End | None, Sequence[str]]:
         """How the migration that HA started ended, and its last lines; None where it started none, or where
         that runs.
         """
@@ -339,15 +290,15 @@ class TaskPoller:
         try:
             followed.real = newest_task(self._session, request, active=False, after=task) or followed.real
         except PlatformError:
-            return _silent(request.source), ()
+            return silent(request.source), ()
         if followed.real is None:
             return None, ()
-        end = self._end(followed.real)
+        end = self._task_ends.of(followed.real)
         return end, self._log(task) if end is not None and end.known and not end.good else ()
 
-    def _ha_reason(self, task: str, request: MigrationRequest, end: _End | None, log: Sequence[str]) -> str:
+    def _ha_reason(self, task: str, request: MigrationRequest, end: End | None, log: Sequence[str]) -> str:
         if end is not None:
-            return f"HA's migration ended with: {_with_reason(end, log)}" if end.known else end.text
+            return f"HA's migration ended with: {with_reason(end, log)}" if end.known else end.text
         handed_over = self._of(task).handed_over
         if handed_over is not None and handed_over.known and not handed_over.good:
             lines = [line for line in last_lines(self._session, task) if not line.startswith("TASK ")]
@@ -360,10 +311,6 @@ class TaskPoller:
         return f"HA dropped the request{': ' + objection if objection else ' without a word'}"
 
 
-def _silent(node: str) -> _End:
-    return _End(f"the node that ran it ({node}) does not answer", known=False)
-
-
 def _same_run_state(before: str | None, now: str) -> bool:
     """Whether the guest does what it did: one that ran runs, one that was paused or the like is on."""
     if before is None or before in ("stopped", "unknown"):
@@ -371,16 +318,11 @@ def _same_run_state(before: str | None, now: str) -> bool:
     return now == "running" if before == "running" else now != "stopped"
 
 
-def _log_ending(end: _End, log: Sequence[str]) -> str:
-    return f"the task ended with: {_with_reason(end, log)}" if end.known else end.text
+def _log_ending(end: End, log: Sequence[str]) -> str:
+    return f"the task ended with: {with_reason(end, log)}" if end.known else end.text
 
 
-def _with_reason(end: _End, log: Sequence[str]) -> str:
-    why = None if end.good else reason(log)
-    return f"{end.text}: {why}" if why and why not in end.text else end.text
-
-
-def _remark(end: _End) -> str:
+def _remark(end: End) -> str:
     if not end.known:
         return f"its end was not seen: {end.text}"
     return "" if end.text == "OK" else f"the task ended with {end.text}: see its log"

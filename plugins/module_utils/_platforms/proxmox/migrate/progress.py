@@ -22,6 +22,8 @@ _SECONDS = 5.0
 _AMOUNT = r"([\d.]+) ([KMGT]?i?B) of ([\d.]+) ([KMGT]?i?B)"
 _STATE = re.compile(rf"transferred {_AMOUNT} VM-state")
 _DISK = re.compile(rf"(\S+): transferred {_AMOUNT}")
+# Of a disk that is copied while its machine is off.
+_COPY = re.compile(rf"^transferred {_AMOUNT} \(")
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
 
@@ -38,8 +40,14 @@ class _Tail:
     asked_at: float | None = None
 
     @property
-    def percent(self) -> float | None:
+    def bytes(self) -> tuple[float, float]:
+        """Done, and in all."""
         done, total = (sum(part[n] for part in self.copied.values()) for n in (0, 1))
+        return done, total
+
+    @property
+    def percent(self) -> float | None:
+        done, total = self.bytes
         # Memory that changes meanwhile is sent again: more than there is may be sent before the end.
         return min(99.0, 100 * done / total) if total else None
 
@@ -64,6 +72,11 @@ class TransferProgress:
             with suppress(PlatformError):
                 self._read_on(tail, real)
         return tail.percent
+
+    def done(self, task: str) -> float | None:
+        """Bytes that have been copied, as far as the log was read; None where it names nothing."""
+        done, total = self._tails.get(task, _Tail()).bytes
+        return done if total else None
 
     def end(self, task: str) -> str | None:
         """How the task ended, as far as its log was read; None where it shows no end."""
@@ -93,7 +106,7 @@ class TransferProgress:
 
 def _copied(line: str) -> dict[str, tuple[float, float]]:
     """The progress of a disk, or of the memory, in a line."""
-    if (found := _STATE.search(line)) is not None:
+    if (found := _STATE.search(line)) is not None or (found := _COPY.search(line)) is not None:
         name, parts = "", found.groups()
     elif (found := _DISK.search(line)) is not None:
         name, *rest = found.groups()

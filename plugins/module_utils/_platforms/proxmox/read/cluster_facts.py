@@ -17,19 +17,19 @@ from .cluster import Membership, Resources
 from .ha import HighAvailability, NodeStates
 from .history import MigrationHistory
 from .migrations_in_progress import MigrationsInProgress
-from .storages import Storage, storages
+from .storages import Storage, all_storages, storages
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """`replicas` are the nodes that guests are replicated to; `listed_storages` all storages that the account
-    sees, those too that hold nothing of guests.
+    sees, those too that are disabled or hold nothing of guests.
     """
 
     membership: Membership
     resources: Resources
     storages: Mapping[str, Storage]
-    listed_storages: frozenset[str]
+    listed_storages: Mapping[str, Storage]
     ha: HighAvailability
     node_states: NodeStates
     options: Row
@@ -67,7 +67,7 @@ class ClusterFacts:
             membership=membership,
             resources=resources,
             storages=storages(listed, resources.storages),
-            listed_storages=frozenset(str(entry.get("storage")) for entry in listed),
+            listed_storages=all_storages(listed, resources.storages),
             ha=HighAvailability.read(session),
             node_states=states,
             options=options or {},

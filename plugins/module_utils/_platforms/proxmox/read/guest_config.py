@@ -17,6 +17,7 @@ from .storages import Storage
 
 _VM_DRIVE = re.compile(r"(ide|sata|scsi|virtio)\d+|efidisk0|tpmstate0|unused\d+")
 _CT_VOLUME = re.compile(r"rootfs|mp\d+|unused\d+")
+_OWNER = re.compile(r"(?:vm|base|subvol|basevol)-(?P<guest>\d+)-")
 _NETWORK = re.compile(r"net\d+")
 _VM_DEVICE = re.compile(r"(hostpci|usb|serial|parallel|virtiofs)\d+|ivshmem|hostusb|hostpci")
 _VIRTUAL = ("spice", "socket")
@@ -36,11 +37,69 @@ def _none(_name: str) -> frozenset[str] | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that a configuration names: the key that names it, its name, and what is said of it."""
+
+    key: str
+    volid: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def storage(self) -> str:
+        return self.volid.partition(":")[0]
+
+    @property
+    def path(self) -> str:
+        return self.volid.partition(":")[2]
+
+    @property
+    def base(self) -> str | None:
+        """The base volume of a linked clone."""
+        folders = self.path.split("/")[:-1]
+        for number, part in enumerate(folders):
+            if part.startswith(("base-", "basevol-")):
+                return f"{self.storage}:{'/'.join(folders[: number + 1])}"
+        return None
+
+    @property
+    def is_cloud_init(self) -> bool:
+        return "cloudinit" in self.path
+
+    @property
+    def is_cdrom(self) -> bool:
+        return self.parts.get("media") == "cdrom" and not self.is_cloud_init
+
+    @property
+    def is_unused(self) -> bool:
+        return self.key.startswith("unused")
+
+    @property
+    def owner(self) -> str | None:
+        """The id of the guest whose volume it is, by its name."""
+        found = _OWNER.match(self.path.rpartition("/")[2])
+        return None if found is None else found["guest"]
+
+
+def volumes(config: Row, *, container: bool) -> tuple[Volume, ...]:
+    """All volumes of a configuration that lie on storages."""
+    pattern, first = (_CT_VOLUME, "volume") if container else (_VM_DRIVE, "file")
+    found = []
+    for key, value in config.items():
+        if pattern.fullmatch(key):
+            parts = options(value, first)
+            volid = parts.get(first, "")
+            if ":" in volid and not volid.startswith("/"):
+                found.append(Volume(key, volid, parts))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class GuestConfig:
     """Where a guest's volumes lie, what it is connected to, what ties it to its node.
 
     `nodes` are those that have the mapped devices that it uses, None where it uses none. `replicable`: what
-    lies on its node's own storage is all copied by a replication job, if it has one.
+    lies on its node's own storage is all copied by a replication job, if it has one. `volumes` are all that
+    lie on storages.
     """
 
     disks: tuple[Disk, ...]
@@ -50,6 +109,8 @@ class GuestConfig:
     nodes: frozenset[str] | None = None
     replicable: bool = True
     hugepages: bool = False
+    volumes: tuple[Volume, ...] = ()
+    has_snapshots: bool = False
 
     @property
     def needs_host_cpu(self) -> bool:
@@ -72,7 +133,7 @@ class _Found:
     def only_on(self, nodes: frozenset[str]) -> None:
         self.nodes = nodes if self.nodes is None else self.nodes & nodes
 
-    def config_of(self, config: Row) -> GuestConfig:
+    def config_of(self, config: Row, *, container: bool) -> GuestConfig:
         if config.get("parent") and self.in_snapshots:
             self.block("snapshot")
         return GuestConfig(
@@ -81,6 +142,8 @@ class _Found:
             blockers=tuple(dict.fromkeys(self.blockers)),
             nodes=self.nodes,
             replicable=self.replicable,
+            volumes=volumes(config, container=container),
+            has_snapshots=bool(config.get("parent")),
         )
 
 
@@ -98,7 +161,9 @@ def vm_config(config: Row, storages: Mapping[str, Storage], live: LiveDevice = _
         elif key == "args" and _ARGUMENTS.search(text):
             found.block("passthrough_device")
     return replace(
-        found.config_of(config), cpu=cpu_needs(config.get("cpu")), hugepages=bool(config.get("hugepages"))
+        found.config_of(config, container=False),
+        cpu=cpu_needs(config.get("cpu")),
+        hugepages=bool(config.get("hugepages")),
     )
 
 
@@ -112,7 +177,7 @@ def container_config(config: Row, storages: Mapping[str, Storage]) -> GuestConfi
             found.block(*_raw(value))
         elif _CT_VOLUME.fullmatch(key):
             _mount(key, str(value), storages, found)
-    return found.config_of(config)
+    return found.config_of(config, container=True)
 
 
 def _drive(key: str, text: str, storages: Mapping[str, Storage], found: _Found) -> None:

@@ -31,7 +31,7 @@ def report_hidden(
     acl = _acl(session)
     _note_guests(session, facts, acl, gaps)
     named = {*used_storages, *_below(acl, "/storage")} if acl else set(used_storages)
-    storages = sorted(named - facts.listed_storages - {""})
+    storages = sorted(named - set(facts.listed_storages) - {""})
     hidden = [name for name in storages if name in used_storages]
     if hidden:
         gaps.add(

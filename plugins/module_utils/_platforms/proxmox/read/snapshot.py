@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading the whole cluster: some fifteen calls, four or five a node, and one a running guest (two with a
-window); as root@pam some fifteen calls and two a node.
+window); as root@pam some fifteen calls and two a node. For plans of datastores one more for each guest that
+does not run, and one for each disk on a thin storage.
 
 The failure of one call about one node or guest leaves out what it was to tell, with a notice that names the
 object; the rest is read.
@@ -27,7 +28,9 @@ from ..api.session import Session
 from ..api.values import amount, moment, names, row
 from .cluster import Membership, Resources, instance, native_balancer, other_balancers
 from .cluster_facts import ClusterFacts
-from .guest_config import container_config, vm_config
+from .datastores import datastores_of, note_doubts, with_provisioned
+from .disks import with_disks
+from .guest_config import GuestConfig, container_config, vm_config
 from .guests import (
     GuestFacts,
     Place,
@@ -64,11 +67,16 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     present = now if began is None else began
     resources = Resources.read(session)
     answered = BatchedAnswers(session, connection)
-    _ask_ahead(answered, resources, connection.window_seconds, present)
+    _ask_ahead(answered, resources, connection, present)
     cluster = ClusterFacts.read(session, answered, membership, resources, present, gaps)
     cluster = _without_strays(cluster, gaps)
-    reader = _Reader(session, answered, connection.window_seconds, cluster, gaps)
+    reader = _Reader(session, answered, connection, cluster, gaps)
     hosts, guests = reader.read()
+    stores = datastores_of(cluster.listed_storages, resources)
+    note_doubts(stores, cluster.listed_storages, gaps)
+    if connection.storage:
+        guests = with_disks(session, guests, reader.configs, cluster, privileges, gaps)
+        stores = with_provisioned(stores, guests)
     _note_pools(privileges, gaps)
     _note_ha(cluster, gaps)
     report_hidden(session, cluster, {disk.datastore for guest in guests for disk in guest.disks}, gaps)
@@ -87,6 +95,7 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
         hosts=hosts if averaged else tuple(replace(host, sources=_new(host.sources)) for host in hosts),
         guests=guests if averaged else tuple(replace(guest, sources=_new(guest.sources)) for guest in guests),
         rules=_rules(cluster, {host.id for host in hosts if host.active}),
+        datastores=stores,
         other_balancers=other_balancers(cluster.options),
         native_balancer=native_balancer(cluster.options, session.version, cluster.ha.resources),
         notices=gaps.notices(),
@@ -94,14 +103,23 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
 
 
 class _Reader:
-    """Of nodes and guests. `averaged`: whether any guest's loads are averages over the window."""
+    """Of nodes and guests. `averaged`: whether any guest's loads are averages over the window; `configs`: the
+    configurations that were read, by guest.
+    """
 
     def __init__(
-        self, session: Session, answered: Getter, window: int, cluster: ClusterFacts, gaps: ReadFailures
+        self,
+        session: Session,
+        answered: Getter,
+        connection: ProxmoxConnection,
+        cluster: ClusterFacts,
+        gaps: ReadFailures,
     ) -> None:
         self._session = session
         self._answered = answered
-        self._window = window
+        self._window = connection.window_seconds
+        self._of_all = connection.storage
+        self.configs: dict[str, GuestConfig] = {}
         self._cluster = cluster
         self._gaps = gaps
         self._mappings = PciMappings(session)
@@ -112,6 +130,9 @@ class _Reader:
         entries = self._cluster.resources
         nodes = self._read_nodes()
         facts = self._read_guests(nodes)
+        self.configs = {guest: fact.config for guest, fact in facts.items()}
+        if self._of_all:
+            self.configs.update(self._read_idle(nodes))
         self.averaged = not facts or any(fact.mean for fact in facts.values())
         residents = _residents(entries.guests, facts)
         _require_bridges(nodes.values(), residents.values())
@@ -179,7 +200,17 @@ class _Reader:
         facts = self._session.concurrently(self._read_guest, wanted)
         return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True) if fact}
 
-    def _read_guest(self, entry: Row) -> GuestFacts | None:
+    def _read_idle(self, nodes: Mapping[str, NodeFacts | None]) -> dict[str, GuestConfig]:
+        """Of the guests that hold no memory, templates too: their disks take space all the same."""
+        wanted = [
+            entry
+            for entry in self._cluster.resources.guests
+            if not _to_be_read(entry) and nodes.get(str(entry.get("node")))
+        ]
+        configs = self._session.concurrently(self._read_config, wanted)
+        return {id_of(entry): config for entry, config in zip(wanted, configs, strict=True) if config}
+
+    def _read_config(self, entry: Row) -> GuestConfig | None:
         path = path_of(entry)
         try:
             config = row(self._answered.get(f"{path}/config", **CURRENT), f"{path}/config")
@@ -188,6 +219,15 @@ class _Reader:
             return None
         except ONE_CALL as error:
             self._gaps.missing("the configuration", error, guest=id_of(entry))
+            return None
+        known = self._cluster.storages
+        if entry.get("type") == "qemu":
+            return vm_config(config, known, self._mappings.live)
+        return container_config(config, known)
+
+    def _read_guest(self, entry: Row) -> GuestFacts | None:
+        parsed = self._read_config(entry)
+        if parsed is None:
             return None
         history = None
         if self._window:
@@ -199,12 +239,6 @@ class _Reader:
                 guest=id_of(entry),
                 hides=("loads",),
             )
-        known = self._cluster.storages
-        parsed = (
-            vm_config(config, known, self._mappings.live)
-            if entry.get("type") == "qemu"
-            else container_config(config, known)
-        )
         measured = str(entry.get("node")) not in self._just_begun
         present = guest_present(entry, history, measured=measured)
         return GuestFacts.of(present, entry, parsed, history)
@@ -221,8 +255,11 @@ def _to_be_read(entry: Row) -> bool:
     return power_of(entry) == "running" and not is_template(entry)
 
 
-def _ask_ahead(answered: BatchedAnswers, resources: Resources, window: int, now: float) -> None:
+def _ask_ahead(
+    answered: BatchedAnswers, resources: Resources, connection: ProxmoxConnection, now: float
+) -> None:
     """The status of each node, and where the account may, all else of one that answers in a call or two."""
+    window = connection.window_seconds
     online = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
     status = {node: f"nodes/{node}/status" for node in online}
     answered.ask_each(status.values())
@@ -234,10 +271,10 @@ def _ask_ahead(answered: BatchedAnswers, resources: Resources, window: int, now:
             asked.append(history_of("", window))
     for entry in resources.guests:
         asked_of_node = wanted.get(str(entry.get("node")))
-        if asked_of_node is not None and _to_be_read(entry):
+        if asked_of_node is not None and (_to_be_read(entry) or connection.storage):
             path = path_on_node(entry)
             asked_of_node.append(Reading(f"{path}/config", CURRENT))
-            if window:
+            if window and _to_be_read(entry):
                 asked_of_node.append(history_of(path, window))
     answered.ask(wanted)
 

@@ -18,7 +18,8 @@ class VSphereConnection:
     """Where a vCenter is, who asks, which of its clusters is meant, and over how long loads are averaged.
 
     `timeout`: seconds that the server may stay silent. `window_seconds`: 0 for the present loads.
-    `history_seconds`: how far back migrations are looked for, 0 for not at all.
+    `history_seconds`: how far back migrations are looked for, 0 for not at all. `storage`: whether what only
+    plans for datastores need is read.
     """
 
     hostname: str
@@ -34,6 +35,7 @@ class VSphereConnection:
     window_seconds: int = 0
     history_seconds: int = 0
     timeout: float = 30.0
+    storage: bool = True
 
 
 def endpoint_of(connection: VSphereConnection) -> Endpoint:

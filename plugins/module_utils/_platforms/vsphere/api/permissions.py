@@ -18,6 +18,7 @@ from .values import find, find_all, flag, plain, text
 
 READ = ("System.View", "System.Read")
 MIGRATE = ("Resource.HotMigrate",)
+MIGRATE_OFF = ("Resource.ColdMigrate",)
 STORE = ("Datastore.AllocateSpace",)
 MAINTENANCE = ("Host.Config.Maintenance",)
 SHUT_DOWN = ("VirtualMachine.Interact.PowerOff",)

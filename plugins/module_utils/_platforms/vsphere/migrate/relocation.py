@@ -14,6 +14,8 @@ from ..api.collector import properties, retrieve, step
 from ..api.library import vim
 from ..api.session import Session
 from ..api.values import plain, text, type_of, whole
+from ..read.disks import home_of
+from ..read.inventory import datastore_names, shared_datastores
 
 
 def relocation(session: Session, request: MigrationRequest) -> Any:
@@ -31,7 +33,7 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         [
             properties(vim.VirtualMachine, "name", "config.hardware.device", "config.files.vmPathName"),
             properties(vim.HostSystem, "name", "datastore"),
-            properties(vim.Datastore, "name"),
+            properties(vim.Datastore, "name", "summary.multipleHostAccess"),
         ],
         step(vim.HostSystem, "datastore"),
     )
@@ -40,7 +42,9 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
     if guest is None or target is None:
         gone = request.guest if guest is None else request.target
         raise NotFound(f"{gone} does not exist (any more)", where=session.where)
-    names = {item.id: plain(item.text("name")) for item in found if item.kind == "Datastore"}
+    stores = {item.id: item for item in found if item.kind == "Datastore"}
+    hosts = [item for item in found if item.kind == "HostSystem"]
+    _namesakes, names = datastore_names(hosts, stores, shared_datastores(hosts, stores))
     places = {
         names[identity]: vim.Datastore(identity)
         for identity in target.items("datastore")
@@ -55,7 +59,10 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         if type_of(device) == "VirtualDisk"
         and (name := names.get(text(device, "backing/datastore") or "", "")) in goals
     ]
-    home = plain((guest.text("config.files.vmPathName") or "").partition("]")[0].removeprefix("["))
+    source = items.get(request.source)
+    on_source = source.items("datastore") if source is not None else ()
+    known = {store: plain(stores[store].text("name")) for store in on_source if store in stores}
+    home = names.get(home_of(guest, known) or "")
     if home in goals:
         # Without a place of their own for the disks that stay, they would follow the guest's other files.
         spec.datastore = goals[home]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import Refused, StartRefused, Unreachable
@@ -21,12 +22,23 @@ from ..read.recent_tasks import TASK_PATHS, is_active, is_move
 
 def start(session: Session, request: MigrationRequest, spec: Any) -> str:
     """Start the migration; returns its task, which is looked for where the answer is lost."""
+    return relocate(
+        session, request.guest, spec, (), lambda guest: guest.text("runtime.host") == request.target
+    )
+
+
+def relocate(
+    session: Session, guest: str, spec: Any, paths: Sequence[str], arrived: Callable[[Found], bool]
+) -> str:
+    """Start a relocation of hosts or disks; returns its task. Where the answer is lost it is looked for, and
+    `arrived` says by the properties `paths` of the guest whether it has done its work already.
+    """
     try:
         response = session.call(
-            vim.VirtualMachine(request.guest), "RelocateVM_Task", spec, "defaultPriority", repeatable=False
+            vim.VirtualMachine(guest), "RelocateVM_Task", spec, "defaultPriority", repeatable=False
         )
     except AnswerLost as lost:
-        return _adopted(session, request, lost)
+        return _adopted(session, guest, paths, arrived, lost)
     except Fault as fault:
         if not fault.objects:
             raise
@@ -36,16 +48,16 @@ def start(session: Session, request: MigrationRequest, spec: Any) -> str:
 
 def under_way(session: Session, request: MigrationRequest) -> str | None:
     """The task of a migration of this guest that has not ended."""
-    return _running(_moves(_recent(session, request)))
+    return _running(_moves(_recent(session, request.guest)))
 
 
-def _recent(session: Session, request: MigrationRequest) -> list[Found]:
+def _recent(session: Session, guest: str, paths: Sequence[str] = ()) -> list[Found]:
     return list(
         retrieve(
             session,
-            [vim.VirtualMachine(request.guest)],
+            [vim.VirtualMachine(guest)],
             [
-                properties(vim.VirtualMachine, "runtime.host"),
+                properties(vim.VirtualMachine, *{"runtime.host": None, **dict.fromkeys(paths)}),
                 properties(vim.Task, *TASK_PATHS),
             ],
             step(vim.VirtualMachine, "recentTask"),
@@ -61,19 +73,21 @@ def _running(moves: list[Found]) -> str | None:
     return next((task.id for task in moves if is_active(task)), None)
 
 
-def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
+def _adopted(
+    session: Session, guest: str, paths: Sequence[str], arrived: Callable[[Found], bool], lost: AnswerLost
+) -> str:
     """The task of a start whose answer was lost; raises Unreachable when nothing came of it."""
-    found = session.renewing(lambda: _recent(session, request))
+    found = session.renewing(lambda: _recent(session, guest, paths))
     moves = _moves(found)
     running = _running(moves)
     if running is not None:
         return running
-    guest = next((item for item in found if item.kind == "VirtualMachine"), None)
-    if guest is not None and guest.text("runtime.host") == request.target and moves:
+    now = next((item for item in found if item.kind == "VirtualMachine"), None)
+    if now is not None and arrived(now) and moves:
         return moves[-1].id
     raise Unreachable(
         f"the start was sent and its answer was lost ({lost.what}); no migration of the guest is under way",
-        where=f"{session.where}, guest {request.guest}",
+        where=f"{session.where}, guest {guest}",
         hint="Read the cluster again before it is started again",
     )
 

@@ -12,9 +12,11 @@ from typing import Final, Literal
 from ...._model.snapshot import Guest
 from ..api.collector import Found
 from ..api.values import items, plain, text
+from .disk_loads import DiskLoads
+from .disks import disks
 from .evc import fitting_models
 from .features import Features
-from .hardware import device_blockers, disks
+from .hardware import device_blockers
 from .hosts import (
     MIB,
     cpu_cores,
@@ -40,6 +42,8 @@ _POWER: Final[Mapping[str | None, Literal["running", "stopped", "suspended"]]] =
 _MOVES = frozenset({"MigrateVM_Task", "RelocateVM_Task"})
 # Connection states of which each says in its own word why a guest can't be migrated.
 _LOST = frozenset({"orphaned", "inaccessible", "invalid", "disconnected"})
+# Devices with which a running guest can't be stopped for the moment in which it changes over to the copies.
+_BLOCKING_STORAGE = frozenset({"passthrough_device", "host_graphics"})
 # The pair is being made, or one of the two is missing: a vMotion now would risk what protects the guest.
 _UNPROTECTED = frozenset({"starting", "needSecondary"})
 
@@ -47,7 +51,9 @@ _UNPROTECTED = frozenset({"starting", "needSecondary"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """The facts by which a guest is judged. `cpu_models` are those of the cluster's hosts, `disabled` the
-    guests that DRS is set to leave alone, `moving` those under migration with their targets, where known.
+    guests that DRS is set to leave alone, `storage_disabled` those that Storage DRS is, `moving` those under
+    migration with their targets, where known, `disk_io` bytes per second by guest and disk,
+    `store_names` by host its datastores as paths name them.
     """
 
     inventory: Inventory
@@ -58,6 +64,9 @@ class Surroundings:
     disabled: frozenset[str]
     free: Unreserved
     moving: Mapping[str, str | None]
+    storage_disabled: frozenset[str]
+    disk_io: DiskLoads
+    store_names: Mapping[str, Mapping[str, str]]
 
 
 def guest_of(found: Found, around: Surroundings) -> Guest:
@@ -86,7 +95,14 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
         used=without_unmeasured(used, sources),
         sources=sources,
         pressure=pressure(averages),
-        disks=disks(devices, inventory.datastore_names),
+        disks=disks(
+            found,
+            inventory.datastore_names,
+            around.store_names[host.id],
+            _storage_blockers(found, around),
+            around.disk_io.get(found.id, {}),
+            with_files=inventory.with_files,
+        ),
         networks=networks(found, inventory),
         tags=around.tags.guests.get(found.id, ()),
         pool=inventory.pool_names.get(found.text("resourcePool") or ""),
@@ -158,6 +174,32 @@ def _used(found: Found, per_core: int | None, averages: Mapping[str, float]) -> 
     }
 
 
+def _storage_blockers(found: Found, around: Surroundings) -> set[str]:
+    """Why none of the guest's disks can be moved to another datastore."""
+    blockers = set()
+    connection = found.text("runtime.connectionState")
+    if found.flag("config.template"):
+        blockers.add("template")
+    if connection not in (None, "connected"):
+        blockers.add(connection if connection in _LOST else "disconnected")
+    elif "RelocateVM_Task" in found.items("disabledMethod"):
+        blockers.add("locked")
+    if found.text("runtime.faultToleranceState") not in (None, "notConfigured"):
+        blockers.add("fault_tolerance")
+    if is_agent(found):
+        blockers.add("agent")
+    if is_pod(found):
+        blockers.add("vsphere_pod")
+    if found.id in around.storage_disabled:
+        blockers.add("balancing_disabled")
+    if found.id in around.moving:
+        blockers.add("being_migrated")
+    if power(found) == "running":
+        devices = found.values.get("config.hardware.device")
+        blockers |= device_blockers(devices, around.inventory.shared) & _BLOCKING_STORAGE
+    return blockers
+
+
 def _blockers(found: Found, around: Surroundings) -> set[str]:
     blockers = set()
     connection = found.text("runtime.connectionState")
@@ -169,7 +211,9 @@ def _blockers(found: Found, around: Surroundings) -> set[str]:
         if _MOVES & set(found.items("disabledMethod")):
             # Backup software does so while it works, and when it broke down.
             blockers.add("locked")
-        if "config.hardware.device" not in found.values or found.failed:
+        if "config.hardware.device" not in found.values or any(
+            not path.startswith("layoutEx") for path in found.failed
+        ):
             blockers.add("not_readable")
     if found.id in around.disabled:
         blockers.add("balancing_disabled")

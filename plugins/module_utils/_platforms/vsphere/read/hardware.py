@@ -1,15 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest's virtual devices: its disks, and what ties it to its host."""
+"""A guest's virtual devices: where its disks are, and what ties it to its host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from xml.etree.ElementTree import Element
 
-from ...._model.snapshot import Disk
-from ..api.values import find, flag, text, type_of, whole
+from ..api.values import find, flag, text, type_of
 
 _IMAGE = "VirtualCdromIsoBackingInfo"
 # A drive or port that is a real one: of the host, or of the machine that the console runs on.
@@ -25,24 +24,6 @@ _REAL_DEVICES = frozenset(
         "VirtualSerialPortDeviceBackingInfo",
     }
 )
-
-
-def disks(devices: Element | None, datastores: Mapping[str, str]) -> tuple[Disk, ...]:
-    """The virtual disks; `datastores` are the names by reference."""
-    found = []
-    for device in devices if devices is not None else ():
-        place = text(device, "backing/datastore")
-        if type_of(device) == "VirtualDisk" and place is not None:
-            found.append(Disk(datastore=datastores.get(place, place), size=_size(device)))
-    return tuple(found)
-
-
-def _size(disk: Element) -> int | None:
-    size = whole(disk, "capacityInBytes")
-    if size is None:
-        kilobytes = whole(disk, "capacityInKB")
-        return None if kilobytes is None else kilobytes * 1024
-    return size
 
 
 def disk_places(devices: Element | None) -> frozenset[str]:

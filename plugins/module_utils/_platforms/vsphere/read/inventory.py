@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -57,6 +57,7 @@ GUEST_PATHS = (
     "config.ftInfo",
     "config.cpuAllocation.reservation",
     "config.memoryAllocation.reservation",
+    "config.files.vmPathName",
     "runtime.host",
     "runtime.powerState",
     "runtime.connectionState",
@@ -69,15 +70,26 @@ GUEST_PATHS = (
     "resourcePool",
     "recentTask",
 )
+# Half as much again, and needed only where disks are moved.
+FILE_PATHS = ("layoutEx.file", "layoutEx.disk")
 DATASTORE_PATHS = (
     "name",
+    "parent",
+    "info",
+    "summary.type",
+    "summary.url",
     "summary.capacity",
     "summary.freeSpace",
+    "summary.uncommitted",
     "summary.accessible",
     "summary.multipleHostAccess",
     "summary.maintenanceMode",
+    "capability.perFileThinProvisioningSupported",
     "host",
 )
+POD_CONFIG = "podStorageDrsEntry.storageDrsConfig.podConfig"
+POD_VM_CONFIG = "podStorageDrsEntry.storageDrsConfig.vmConfig"
+POD_PATHS = ("name", POD_CONFIG, POD_VM_CONFIG)
 
 
 # The kinds of objects that are also one of another kind.
@@ -94,7 +106,9 @@ class Inventory:
 
     `unseen` are hosts and guests that others refer to and that were not found; `homeless` are guests whose
     host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host. Guests
-    are in `hidden_pools`, but the account does not see these.
+    are in `hidden_pools`, but the account does not see these. `pods` are clusters of datastores; datastores
+    that share a name with another one are in `namesakes`, and named with their reference. `with_files` is
+    whether the files of guests were read.
     """
 
     config: Element | None
@@ -110,6 +124,17 @@ class Inventory:
     homeless: tuple[Found, ...]
     unusable: Mapping[str, Mapping[str, str]]
     hidden_pools: frozenset[str]
+    pods: Mapping[str, Found]
+    namesakes: frozenset[str]
+    with_files: bool
+
+    def names_in_paths(self) -> dict[str, dict[str, str]]:
+        """By host its datastores by reference, as paths on them name them."""
+        names = _names(self.datastores)
+        return {
+            host: {identity: names[identity] for identity in found.items("datastore") if identity in names}
+            for host, found in self.hosts.items()
+        }
 
     def name(self, host: str) -> str:
         """The name of a host, for people."""
@@ -117,16 +142,18 @@ class Inventory:
         return (plain(found.text("name")) if found is not None else "") or host
 
 
-def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
+def read_inventory(session: Session, place: ClusterPlace, *, with_files: bool) -> Inventory:
     """Read the cluster at that place, one round trip a page. Guests that are just leaving it are left out."""
     kinds: dict[str, dict[str, Found]] = {}
-    for item in _read(session, place):
+    for item in _read(session, place, FILE_PATHS if with_files else ()):
         kinds.setdefault(_KINDS.get(item.kind, item.kind), {})[item.id] = item
     cluster = kinds.get("ClusterComputeResource", {}).get(place.id)
     if cluster is None:
         raise NotFound(f"the cluster {place} is gone", where=session.where)
     guests = kinds.get("VirtualMachine", {})
     hosts, datastores = kinds.get("HostSystem", {}), kinds.get("Datastore", {})
+    shared = shared_datastores(hosts.values(), datastores)
+    namesakes, store_names = datastore_names(hosts.values(), datastores, shared)
     pools = {
         identity: pool
         for identity, pool in kinds.get("ResourcePool", {}).items()
@@ -138,8 +165,11 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
         hosts=hosts,
         guests={identity: guest for identity, guest in guests.items() if guest.text("runtime.host") in hosts},
         datastores=datastores,
-        shared=_shared(hosts.values(), datastores),
-        datastore_names=_names(datastores),
+        shared=shared,
+        datastore_names=store_names,
+        namesakes=namesakes,
+        with_files=with_files,
+        pods=kinds.get("StoragePod", {}),
         network_names=_names(kinds.get("Network", {})),
         pool_names=_names(pools),
         tasks=kinds.get("Task", {}),
@@ -165,15 +195,16 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
     )
 
 
-def _read(session: Session, place: ClusterPlace) -> list[Found]:
+def _read(session: Session, place: ClusterPlace, more: Sequence[str]) -> list[Found]:
     return retrieve(
         session,
         [vim.ClusterComputeResource(place.id)],
         [
             properties(vim.ClusterComputeResource, "host", "resourcePool", "configurationEx"),
             properties(vim.HostSystem, *HOST_PATHS),
-            properties(vim.VirtualMachine, *GUEST_PATHS),
+            properties(vim.VirtualMachine, *GUEST_PATHS, *more),
             properties(vim.Datastore, *DATASTORE_PATHS),
+            properties(vim.StoragePod, *POD_PATHS),
             properties(vim.Network, "name"),
             properties(vim.ResourcePool, "name"),
             properties(vim.Task, *TASK_PATHS),
@@ -183,7 +214,7 @@ def _read(session: Session, place: ClusterPlace) -> list[Found]:
             "host",
             step(vim.HostSystem, "vm", step(vim.VirtualMachine, "recentTask")),
             step(vim.HostSystem, "recentTask"),
-            step(vim.HostSystem, "datastore"),
+            step(vim.HostSystem, "datastore", step(vim.Datastore, "parent")),
             step(vim.HostSystem, "network"),
         ),
         step(vim.ComputeResource, "resourcePool", again("pools")),
@@ -195,7 +226,27 @@ def _names(objects: Mapping[str, Found]) -> dict[str, str]:
     return {identity: plain(item.text("name")) or identity for identity, item in objects.items()}
 
 
-def _shared(hosts: Iterable[Found], datastores: Mapping[str, Found]) -> frozenset[str]:
+def datastore_names(
+    hosts: Iterable[Found], datastores: Mapping[str, Found], shared: Collection[str]
+) -> tuple[frozenset[str], dict[str, str]]:
+    """By reference the name of each, with the reference in it where another one that a host has besides, or
+    that is shared too, is called the same; and which these are. Datastores of one host each may share a name.
+    """
+    names = _names(datastores)
+    called: dict[str, set[str]] = {}
+    for having in (list(shared), *(host.items("datastore") for host in hosts)):
+        for name in {names[identity] for identity in having if identity in names}:
+            alike = {identity for identity in having if names.get(identity) == name}
+            if len(alike) > 1:
+                called.setdefault(name, set()).update(alike)
+    namesakes = frozenset(identity for alike in called.values() for identity in alike)
+    return namesakes, {
+        identity: f"{name} ({identity})" if identity in namesakes else name
+        for identity, name in names.items()
+    }
+
+
+def shared_datastores(hosts: Iterable[Found], datastores: Mapping[str, Found]) -> frozenset[str]:
     """The datastores that more than one host has."""
     users: dict[str, int] = {}
     for host in hosts:

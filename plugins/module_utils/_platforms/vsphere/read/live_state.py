@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ...errors import NotFound
 from ...protocol import ClusterNow, GuestNow, HostNow
@@ -55,7 +55,7 @@ def read_live_state(session: Session, place: ClusterPlace, guests: Collection[st
         cluster=place.id,
         guests={
             identity: GuestNow(
-                host=item.text("runtime.host") or "", power=power(item), busy=_busy(item, tasks)
+                host=item.text("runtime.host") or "", power=power(item), busy=busy(item, tasks)
             )
             for identity, item in kinds.get("VirtualMachine", {}).items()
         },
@@ -63,7 +63,8 @@ def read_live_state(session: Session, place: ClusterPlace, guests: Collection[st
     )
 
 
-def _busy(guest: Found, tasks: dict[str, Found]) -> str | None:
+def busy(guest: Found, tasks: Mapping[str, Found]) -> str | None:
+    """The task that works on the guest."""
     for identity in guest.items("recentTask"):
         task = tasks.get(identity)
         if task is not None and is_active(task):

@@ -48,6 +48,16 @@ _REFUSED_AT_ALL = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """The numbers of counters by name, which differ from one vCenter to another, and how long it keeps which
+    averages: these are settings.
+    """
+
+    numbers: Mapping[str, str]
+    rollups: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Which samples to ask for: the interval between them, how many or since when, and of which counters.
     `seconds` is what they cover, less than what was wanted where vCenter keeps no samples for so long.
@@ -93,14 +103,14 @@ def window(seconds: int, now: datetime, rollups: Sequence[tuple[int, int]] = ROL
     return Window(interval, None, now - timedelta(seconds=covered), _HISTORY, covered)
 
 
-def read_loads(session: Session, entities: Sequence[Any], seconds: int, now: datetime) -> Loads:
+def read_loads(session: Session, entities: Sequence[Any], seconds: int, now: datetime, offer: Offer) -> Loads:
     """The loads over the last `seconds`, 0 for the latest sample; `now` is the server's time."""
     if not entities:
         return Loads({}, seconds)
-    numbers, rollups = _offered(session)
+    numbers, rollups = offer.numbers, offer.rollups
     asked = window(seconds, now, rollups)
     numbers = {name: number for name, number in numbers.items() if name in asked.counters}
-    query = _Query(session, asked, numbers)
+    query = _Averages(session, asked, numbers)
     for start in range(0, len(entities), asked.batch):
         query.ask(entities[start : start + asked.batch])
     averaged = any(query.averages.values())
@@ -113,15 +123,21 @@ def average(series: str) -> float | None:
     return sum(samples) / len(samples) if samples else None
 
 
-class _Query:
-    """Asks for one window. What is refused together is asked for in halves, down to the single object."""
+class Query:
+    """Asks for statistics. What is refused together is asked for in halves, down to the single object."""
 
-    def __init__(self, session: Session, asked: Window, numbers: Mapping[str, str]) -> None:
-        self.averages: dict[str, dict[str, float]] = {}
+    def __init__(self, session: Session) -> None:
         self.refused: dict[str, str] = {}
         self._session = session
-        self._asked = asked
-        self._names = {number: name for name, number in numbers.items()}
+        self._answered = False
+
+    def spec(self, entity: Any) -> Any:
+        """What is asked for of that object."""
+        raise NotImplementedError
+
+    def take(self, metric: Element) -> None:
+        """The answer about one object."""
+        raise NotImplementedError
 
     def ask(self, entities: Sequence[Any]) -> None:
         if self._is_hopeless():
@@ -129,7 +145,8 @@ class _Query:
             return
         try:
             for metric in self._metrics(entities):
-                self._take(metric)
+                self._answered = True
+                self.take(metric)
         except Gone:
             self._ask_halves(entities)
         except Refused as refusal:
@@ -147,7 +164,7 @@ class _Query:
             self.ask(entities[middle:])
 
     def _is_hopeless(self) -> bool:
-        most = _REFUSED_AT_ALL if self.averages else _REFUSED_AT_ONCE
+        most = _REFUSED_AT_ALL if self._answered else _REFUSED_AT_ONCE
         return len(self.refused) >= most
 
     def _refuse(self, entities: Sequence[Any], why: str) -> None:
@@ -155,23 +172,32 @@ class _Query:
             self.refused[entity._GetMoId()] = why
 
     def _metrics(self, entities: Sequence[Any]) -> Iterator[Element]:
-        kinds = vim.PerformanceManager
-        metrics = [kinds.MetricId(counterId=int(number), instance="") for number in self._names]
-        specs = [
-            kinds.QuerySpec(
-                entity=entity,
-                metricId=metrics,
-                intervalId=self._asked.interval,
-                maxSample=self._asked.samples,
-                startTime=self._asked.since,
-                format="csv",
-            )
-            for entity in entities
-        ]
+        specs = [self.spec(entity) for entity in entities]
         response = self._session.call(self._session.manager("perfManager"), "QueryPerf", specs)
         yield from find_all(response, "returnval")
 
-    def _take(self, metric: Element) -> None:
+
+class _Averages(Query):
+    """The averages of one window, of the objects as a whole."""
+
+    def __init__(self, session: Session, asked: Window, numbers: Mapping[str, str]) -> None:
+        super().__init__(session)
+        self.averages: dict[str, dict[str, float]] = {}
+        self._asked = asked
+        self._names = {number: name for name, number in numbers.items()}
+
+    def spec(self, entity: Any) -> Any:
+        kinds = vim.PerformanceManager
+        return kinds.QuerySpec(
+            entity=entity,
+            metricId=[kinds.MetricId(counterId=int(number), instance="") for number in self._names],
+            intervalId=self._asked.interval,
+            maxSample=self._asked.samples,
+            startTime=self._asked.since,
+            format="csv",
+        )
+
+    def take(self, metric: Element) -> None:
         averages = self.averages.setdefault(text(metric, "entity") or "", {})
         for series in find_all(metric, "value"):
             mean = average(text(series, "value") or "")
@@ -180,10 +206,8 @@ class _Query:
                 averages[name] = mean
 
 
-def _offered(session: Session) -> tuple[dict[str, str], list[tuple[int, int]]]:
-    """The numbers of counters by name, which differ from one vCenter to another, and how long it keeps which
-    averages: these are settings.
-    """
+def read_offer(session: Session) -> Offer:
+    """The counters and intervals of this vCenter."""
     manager = session.manager("perfManager")
     found = retrieve(
         session, [manager], [properties(vim.PerformanceManager, "perfCounter", "historicalInterval")]
@@ -194,10 +218,10 @@ def _offered(session: Session) -> tuple[dict[str, str], list[tuple[int, int]]]:
         parts = (text(counter, "groupInfo/key"), text(counter, "nameInfo/key"), text(counter, "rollupType"))
         numbers[".".join(part or "" for part in parts)] = text(counter, "key") or ""
     if "historicalInterval" not in values:
-        return numbers, list(ROLLUPS)
+        return Offer(numbers, ROLLUPS)
     kept = [
         (whole(interval, "length") or 0, whole(interval, "samplingPeriod") or 0)
         for interval in values["historicalInterval"]
         if flag(interval, "enabled") is not False
     ]
-    return numbers, sorted(filter(all, kept), key=lambda rollup: rollup[1])
+    return Offer(numbers, tuple(sorted(filter(all, kept), key=lambda rollup: rollup[1])))

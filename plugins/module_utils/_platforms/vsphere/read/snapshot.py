@@ -14,6 +14,9 @@ from ...._model.text.moments import written
 from ...._model.text.wording import counted
 from ..api.values import plain
 from .clusters import ClusterPlace
+from .datastore_loads import StoreLoads
+from .datastores import datastores, same_places
+from .disk_loads import DiskLoads
 from .features import Features
 from .guests import Surroundings, guest_of
 from .history import MigrationHistory
@@ -22,6 +25,7 @@ from .inventory import Inventory
 from .loads import Loads
 from .recent_tasks import Moves
 from .rules import balancing_disabled, drs_rules, fault_tolerance_rules, other_balancers
+from .storage_drs import is_in_hidden_pod, storage_rules, unbalanced
 from .tags import Tags
 from .targets import unreserved
 
@@ -30,6 +34,8 @@ def snapshot_of(
     place: ClusterPlace,
     inventory: Inventory,
     loads: Loads,
+    store_loads: StoreLoads,
+    disk_loads: DiskLoads,
     features: Features,
     moves: Moves,
     tags: Tags,
@@ -47,6 +53,9 @@ def snapshot_of(
         disabled=balancing_disabled(inventory.config),
         free=unreserved(inventory),
         moving=moves.targets,
+        storage_disabled=unbalanced(inventory),
+        disk_io=disk_loads,
+        store_names=inventory.names_in_paths(),
     )
     hosts = [
         replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))
@@ -69,11 +78,14 @@ def snapshot_of(
         hosts=tuple(sorted(hosts, key=lambda host: (host.name, host.id))),
         guests=tuple(sorted(guests, key=lambda guest: (guest.name, guest.id))),
         rules=(*rules, *fault_tolerance_rules(inventory.guests, {rule.name for rule in rules})),
+        datastores=datastores(inventory, store_loads, tags),
+        storage_rules=storage_rules(inventory),
         other_balancers=other_balancers(inventory.config),
         notices=(
             *_feature_notices(features),
             *_move_notices(inventory, moves),
             *_load_notices(inventory, loads, window_seconds),
+            *_store_notices(inventory, store_loads),
             *_read_notices(inventory),
             *_hidden_notices(inventory),
         ),
@@ -127,6 +139,32 @@ def _load_notices(inventory: Inventory, loads: Loads, wanted: int) -> Iterator[N
         yield Notice(
             text=f"vCenter keeps no statistics for {wanted} seconds: the loads are averages over "
             f"{loads.seconds} seconds"
+        )
+
+
+def _store_notices(inventory: Inventory, loads: StoreLoads) -> Iterator[Notice]:
+    if loads.trouble is not None:
+        yield Notice(text=f"the latency of datastores was not read: {loads.trouble}")
+    if loads.recent:
+        yield Notice(
+            text=f"the latency of {counted(len(loads.recent), 'datastore')} is that of the last hour, "
+            "because vCenter keeps no statistics of datastores for longer. Raise its statistics level to "
+            "keep them"
+        )
+    for alike in same_places(inventory):
+        called = ", ".join(sorted(inventory.datastore_names[identity] for identity in alike))
+        yield Notice(
+            text=f"datastores {called} are one place under several names: no disk is moved to them. Mount it "
+            "once"
+        )
+    if inventory.namesakes:
+        called = ", ".join(sorted(inventory.datastore_names[identity] for identity in inventory.namesakes))
+        yield Notice(text=f"datastores that are called the same are named with their reference: {called}")
+    hidden = sum(is_in_hidden_pod(found, inventory) for found in inventory.datastores.values())
+    if hidden:
+        yield Notice(
+            text=f"the account does not see the datastore cluster of {counted(hidden, 'datastore')}, so "
+            "Storage DRS may move disks there. Give it the role Read-only on every datastore cluster"
         )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vSphere tags of hosts and guests."""
+"""vSphere tags of hosts, guests and datastores."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ _OBJECTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """Names of tags by guest; and by host, by category, several of one category joined by commas."""
+    """Names of tags by guest and by datastore; and by host, by category, several of one category joined by
+    commas.
+    """
 
     guests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    datastores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read_tags(rest: Rest, hosts: Sequence[str], guests: Sequence[str]) -> Tags:
-    """The tags of hosts and guests: a call a thousand objects, one a tag, one a category on hosts."""
+def read_tags(rest: Rest, hosts: Sequence[str], guests: Sequence[str], datastores: Sequence[str]) -> Tags:
+    """The tags of all these: a call a thousand objects, one a tag, one a category on hosts."""
     with closing(rest):
         attached = _attached(
-            rest, [("HostSystem", host) for host in hosts] + [("VirtualMachine", guest) for guest in guests]
+            rest,
+            [("HostSystem", host) for host in hosts]
+            + [("VirtualMachine", guest) for guest in guests]
+            + [("Datastore", datastore) for datastore in datastores],
         )
         known = {tag: rest.object("tagging/tag", tag) for tag in sorted({*chain(*attached.values())})}
         # A tag that was deleted meanwhile is not there any more.
@@ -39,11 +45,16 @@ def read_tags(rest: Rest, hosts: Sequence[str], guests: Sequence[str]) -> Tags:
             identity: (rest.object("tagging/category", identity) or {}).get("name", identity)
             for identity in sorted(on_hosts)
         }
+
+    def names(objects: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {
+            item: tuple(sorted({tags[tag]["name"] for tag in attached.get(item, ()) if tag in tags}))
+            for item in objects
+        }
+
     return Tags(
-        guests={
-            guest: tuple(sorted({tags[tag]["name"] for tag in attached.get(guest, ()) if tag in tags}))
-            for guest in guests
-        },
+        guests=names(guests),
+        datastores=names(datastores),
         hosts={
             host: _labels((tags[tag] for tag in attached.get(host, ()) if tag in tags), categories)
             for host in hosts

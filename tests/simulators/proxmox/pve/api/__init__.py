@@ -4,6 +4,6 @@
 
 from __future__ import annotations
 
-from . import access, cluster, create, guests, ha, migrate, nodes, storage, tasks
+from . import access, cluster, create, disks, guests, ha, migrate, nodes, storage, tasks
 
-PARTS = (access, cluster, create, guests, ha, migrate, nodes, storage, tasks)
+PARTS = (access, cluster, create, disks, guests, ha, migrate, nodes, storage, tasks)

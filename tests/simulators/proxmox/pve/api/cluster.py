@@ -142,8 +142,8 @@ def _storages(call: Call) -> list[Row]:
     for storage in call.world.storages.values():
         if not call.rights.has(f"/storage/{storage.name}", "Datastore.Audit"):
             continue
-        for node in storage.spaces:
-            known = call.world.reported(node, call.now)
+        for node in storage.spaces if not storage.disabled else ():
+            known = call.world.reported(node, call.now) and node not in storage.inactive
             row: Row = {
                 "id": f"storage/{node}/{storage.name}",
                 "type": "storage",
@@ -154,7 +154,7 @@ def _storages(call: Call) -> list[Row]:
                 "shared": int(storage.shared),
                 "content": storage.content,
             }
-            rows.append({**row, **(storage_figures(storage, node) if known else {})})
+            rows.append({**row, **(storage_figures(call.world, storage, node, call.now) if known else {})})
     return rows
 
 

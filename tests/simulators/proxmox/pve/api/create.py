@@ -11,7 +11,7 @@ from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
 from ..errors import ApiError, bad_parameters, died
 from ..params import BOOL, COUNT, TEXT, VMID, Param
 from ..routes import Call, method
-from ..state import MIB, Counters, Disk, Guest, Space, Storage
+from ..state import MIB, Counters, Disk, Guest
 from ..tasks import Task
 from ..world import World
 
@@ -121,7 +121,7 @@ def _disk(call: Call, vmid: int, slot: str, number: int) -> Disk:
     call.rights.demand(f"/storage/{name}", "Datastore.AllocateSpace")
     if not storage.on(call.node.name):
         raise died(f"storage '{name}' is not available on node '{call.node.name}'")
-    return Disk(slot, name, f"vm-{vmid}-disk-{number}", int(float(found[2]) * GIB))
+    return Disk(slot, name, storage.volume_name("qemu", vmid, number, "raw"), int(float(found[2]) * GIB))
 
 
 def _guest(call: Call, vmid: int, disks: list[Disk]) -> Guest:
@@ -154,19 +154,11 @@ def _guest(call: Call, vmid: int, disks: list[Disk]) -> Guest:
 def _allocate(world: World, guest: Guest) -> str | None:
     """Take the space of its disks; why not, where there is too little."""
     for disk in guest.disks:
-        storage = world.storages[disk.storage]
-        spaces = _spaces(storage, guest.node)
-        if any(space.free is not None and space.free < (disk.size or 0) for space in spaces):
+        if not world.storages[disk.storage].fits(guest.node, disk.size or 0):
             return f"storage '{disk.storage}' has too little free space"
     for disk in guest.disks:
-        for space in _spaces(world.storages[disk.storage], guest.node):
-            if space.free is not None:
-                space.free -= disk.size or 0
+        world.storages[disk.storage].give_back(guest.node, -(disk.size or 0))
     return None
-
-
-def _spaces(storage: Storage, node: str) -> list[Space]:
-    return list(storage.spaces.values()) if storage.shared else [storage.spaces[node]]
 
 
 def _finish(world: World, guest: Guest, task: Task, moment: float, *, start: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..config import guest_config
 from ..crm import manages, state_of
+from ..disk_move import qemu_version
 from ..errors import died
 from ..params import BOOL, COUNT, Param
 from ..routes import Call, Need, method
@@ -81,7 +82,8 @@ def _current(call: Call, kind: str) -> object:
             ha["group"] = resource.group
     row["ha"] = ha
     if kind == "qemu" and guest.running:
-        row.update({"running-machine": "pc-i440fx-9.2+pve1", "running-qemu": "9.2.0", "agent": 1})
+        qemu = qemu_version(call.world)
+        row.update({"running-machine": f"pc-i440fx-{qemu}+pve1", "running-qemu": f"{qemu}.0", "agent": 1})
         row.update({"balloon": guest.maxmem, "freemem": max(guest.maxmem - (guest.load.memory or 0), 0)})
     return row
 
@@ -145,6 +147,38 @@ def _shut_down(call: Call, kind: str) -> object:
         task.end(moment, "OK")
 
     world.at(now + world.switches.shutdown_seconds, off)
+    return task.upid
+
+
+@method(
+    "POST",
+    "/nodes/{node}/lxc/{vmid}/status/start",
+    Need("/vms/{vmid}", ("VM.PowerMgmt",)),
+    {"debug": BOOL, "skiplock": BOOL},
+)
+def start_container(call: Call) -> object:
+    """A lock is found in the task."""
+    world, guest, now = call.world, call.guest("lxc"), call.now
+    if guest.running:
+        raise died(f"CT {guest.vmid} already running")
+    world.demand_quorum()
+    task = world.tasks.start(guest.node, "vzstart", str(guest.vmid), call.user, now)
+
+    def on(moment: float) -> None:
+        if guest.lock:
+            task.end(moment, f"CT is locked ({guest.lock})")
+            return
+        if str(guest.vmid) in map(str, world.switches.ignore_start):
+            task.end(moment, f"startup for container '{guest.vmid}' failed")
+            return
+        guest.power = "running"
+        guest.started = moment
+        guest.restart_counters(moment)
+        world.note_peak(guest.node)
+        world.remember(moment)
+        task.end(moment, "OK")
+
+    world.at(now + world.switches.shutdown_seconds, on)
     return task.upid
 
 

@@ -87,12 +87,14 @@ def node_figures(node: Node, load: Load, now: float) -> Row:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def storage_figures(storage: Storage, node: str) -> Row:
+def storage_figures(world: World, storage: Storage, node: str, now: float) -> Row:
+    """What the status daemon last measured (fact 16)."""
     space = storage.spaces[node]
     row: Row = {}
     if space.total is not None:
+        free = space.shown(now, world.switches.sample_seconds)
         row["maxdisk"] = space.total
-        row["disk"] = space.total - (space.free if space.free is not None else space.total)
+        row["disk"] = space.total - (free if free is not None else space.total)
     return row
 
 

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot with disks on other datastores: the one answer to what a move of disks does to both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .datastores import datastore_ids, datastores_of
+from .snapshot import Datastore, Disk, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedDisks:
+    """Disks of a guest, by id, and the id of the datastore that they are on now."""
+
+    guest: str
+    disks: tuple[str, ...]
+    target: str
+
+
+def taken_on(disk: Disk, place: Datastore) -> int:
+    """Bytes that a disk takes on a datastore once it has been copied there: all of it, unless it is known
+    that only what was written is copied.
+    """
+    size = max(disk.size or 0, disk.used or 0)
+    if place.thin and disk.thin is not False and disk.used is not None:
+        return disk.used
+    return size
+
+
+def taken_by(disk: Disk) -> int | None:
+    """Bytes that a disk takes where it is; None where that is not known."""
+    if disk.used is not None:
+        return disk.used
+    return disk.size if disk.thin is False else None
+
+
+def estimated_share(place: Datastore, disks: Iterable[Disk]) -> float | None:
+    """The share of their size that disks of unknown use take on a datastore, so that all disks together take
+    what is in use; None where all are known.
+    """
+    unknown = known = 0
+    for disk in disks:
+        taken = taken_by(disk)
+        if taken is None:
+            unknown += disk.size or 0
+        else:
+            known += taken
+    if not unknown:
+        return None
+    if place.capacity is None or place.free is None:
+        return 1.0
+    return min(1.0, max(0.0, (place.capacity - place.free - known) / unknown))
+
+
+def snapshot_after_disk_moves(snapshot: Snapshot, moves: Iterable[MovedDisks]) -> Snapshot:
+    """The snapshot once each move has ended and the old copies have been deleted.
+
+    The latency of the datastores that a move touches is not known until it is measured again. A disk whose
+    use is not known frees what it is estimated to take.
+    """
+    moves = tuple(moves)
+    if not moves:
+        return snapshot
+    places = {place.id: place for place in datastores_of(snapshot)}
+    ids = datastore_ids(snapshot)
+    guests = {guest.id: guest for guest in snapshot.guests}
+    on: dict[str, list[Disk]] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            on.setdefault(ids.get((guest.host, disk.datastore), ""), []).append(disk)
+    shares = {name: estimated_share(place, on.get(name, ())) or 0.0 for name, place in places.items()}
+    more: dict[str, int] = {}
+    traffic: dict[str, float] = {}
+    for move in moves:
+        guest, target = guests[move.guest], places[move.target]
+        disks = []
+        for disk in guest.disks:
+            source = ids.get((guest.host, disk.datastore))
+            if disk.id not in move.disks or source is None or source == target.id:
+                disks.append(disk)
+                continue
+            taken, leaves = taken_on(disk, target), taken_by(disk)
+            if leaves is None:
+                leaves = round((disk.size or 0) * shares[source])
+            more[source] = more.get(source, 0) - leaves
+            more[target.id] = more.get(target.id, 0) + taken
+            traffic[source] = traffic.get(source, 0) - (disk.disk_io or 0)
+            traffic[target.id] = traffic.get(target.id, 0) + (disk.disk_io or 0)
+            known = disk.used is not None or target.thin is not True
+            thin = disk.thin if target.thin is not False else False
+            disks.append(replace(disk, datastore=target.name, used=taken if known else None, thin=thin))
+        guests[guest.id] = replace(guest, disks=tuple(disks))
+    after = {
+        name: _carrying(place, more[name], traffic[name]) if name in more else place
+        for name, place in places.items()
+    }
+    hosts = []
+    for host in snapshot.hosts:
+        seen = {}
+        for name, entry in host.datastores.items():
+            identity = ids.get((host.id, name))
+            if identity in more and entry.free is not None:
+                entry = replace(entry, free=max(0, entry.free - more[identity]))
+            seen[name] = entry
+        hosts.append(replace(host, datastores=seen))
+    return replace(
+        snapshot,
+        hosts=tuple(hosts),
+        guests=tuple(guests[guest.id] for guest in snapshot.guests),
+        datastores=tuple(after[place.id] for place in snapshot.datastores),
+    )
+
+
+def _carrying(place: Datastore, more: int, traffic: float) -> Datastore:
+    return replace(
+        place,
+        free=None if place.free is None else max(0, place.free - more),
+        provisioned=None,
+        latency=None,
+        disk_io=None if place.disk_io is None else max(0.0, place.disk_io + traffic),
+    )

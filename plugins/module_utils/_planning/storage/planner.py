@@ -1,0 +1,189 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a snapshot and a policy to a plan for datastores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from ..._model.plan import DiskMove, DiskMoveKind, StoragePlan, StorageProof, Unresolved
+from ..._model.policy.policy import Policy
+from ..._model.policy.storage import StoragePolicy
+from ..._model.snapshot import Snapshot
+from ..errors import UnsafePlan
+from ..verify.storage import StorageExclusions, verify_storage_plan
+from .bounds import bytes_lower_bound
+from .builder import build_problem
+from .order import Order, order_moves
+from .problem import Problem
+from .report import NoOrder, Reasons, immovable, kind_of, ref, storage_state, unresolved
+from .search import Search
+from .state import State
+
+# How often units that have no safe order are sent elsewhere.
+MAX_DETOURS = 4
+
+
+def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> StoragePlan:
+    """The plan for the datastores of a snapshot; its steps are counted from `first_step`.
+
+    Raises PlanningError when the policy names what does not exist, UnsafePlan when the planner itself is at
+    fault.
+    """
+    storage = policy.storage or StoragePolicy()
+    problem = build_problem(
+        snapshot, storage, policy.seed, effort=policy.effort, strict=policy.strict_selectors
+    )
+    search = Search(problem)
+    search.run()
+    least = search.least
+    has_no_way = search.has_no_way
+    state, order, dropped = _ordered(problem, search)
+    plan = _told(problem, state, order, NoOrder(dropped, has_no_way), first_step)
+    if not plan.unresolved and not state.soft:
+        if least is not None:
+            bound, method = least, "all ends that moves of the minimum difference can reach were looked at"
+        else:
+            bound, method = bytes_lower_bound(problem)
+        plan = _with_proof(plan, min(bound, plan.proof.bytes), method)
+    _check(snapshot, storage, problem, plan)
+    return plan
+
+
+def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[int]]:
+    """The best end that there is a safe order to, that order, and the units that had none."""
+    forbidden: set[tuple[int, int]] = set()
+    dropped: set[int] = set()
+    best: tuple[tuple[object, ...], State, Order] | None = None
+    for _detour in range(MAX_DETOURS):
+        state = search.state
+        order = order_moves(state)
+        # What waits on the way is copied twice: another end may be as good without that.
+        again = {(step.unit, state.where[step.unit]) for step in order.steps if step.parking}
+        if order.left:
+            dropped.update(order.left)
+            again |= {(unit, state.where[unit]) for unit in order.left}
+            state, order = _without(search, order)
+        key = state.key()
+        rated = (key[:6], sum(step.part.bytes for step in order.steps), len(order.steps), key[8])
+        if best is None or rated < best[0]:
+            best = (rated, state, order)
+        if not again - forbidden:
+            break
+        forbidden |= again
+        search = Search(problem, forbidden)
+        search.run()
+    if best is None:
+        raise AssertionError("there is always an order")
+    return best[1], best[2], frozenset(dropped)
+
+
+def _without(search: Search, order: Order) -> tuple[State, Order]:
+    """The end without the units that have no safe order, and without what was moved for their sake only."""
+    state = search.state
+    left = set(order.left)
+    while left:
+        for unit in left:
+            state.relocate(unit, search.problem.units[unit].home)
+        search.reduce()
+        # Part of a rule's members on their way may break it more than before.
+        left = {
+            unit
+            for unit in state.moved()
+            for rule in search.problem.rules_of.get(unit, ())
+            if state.breaches(rule) > search.initially[rule] and search.problem.rules[rule].rule.strict
+        }
+        if not left:
+            order = order_moves(state)
+            left = set(order.left)
+    return state, order
+
+
+def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first_step: int) -> StoragePlan:
+    first = State(problem)
+    traffic = {place for step in order.steps for place in (step.source, step.target)}
+    before, after = storage_state(first), storage_state(state, traffic)
+    reasons = Reasons(problem, before, after)
+    waves: list[int] = []
+    moves = []
+    for position, step in enumerate(order.steps):
+        waves.append(1 + max((waves[other] for other in step.after), default=0))
+        kind: DiskMoveKind = "parking" if step.parking else kind_of(problem, first, step.unit)
+        target = problem.places[step.target].datastore
+        moves.append(
+            DiskMove(
+                step=first_step + position,
+                wave=waves[-1],
+                guest=ref(problem, step.part.guest),
+                host=problem.guests[step.part.guest].host,
+                disks=step.part.disks,
+                source=problem.places[step.source].datastore.id,
+                target=target.id,
+                kind=kind,
+                why=reasons.of(kind, step.unit, step.target),
+                after=tuple(first_step + other for other in step.after),
+                bytes=step.part.bytes,
+                room=step.part.room_thin if target.thin else step.part.room_full,
+                seconds=round(step.part.bytes / problem.policy.bandwidth, 1),
+            )
+        )
+    left = unresolved(state, no_order)
+    return StoragePlan(
+        status=_status(problem, moves, left),
+        moves=tuple(moves),
+        before=before,
+        after=after,
+        proof=StorageProof(
+            bytes=sum(move.bytes for move in moves),
+            bytes_lower_bound=0,
+            optimal=False,
+            method="nothing is proven, because something, or a preference, stays out of order",
+        ),
+        unresolved=tuple(left),
+        immovable=immovable(state) if left else (),
+        notices=tuple(problem.notices),
+    )
+
+
+def _status(
+    problem: Problem, moves: list[DiskMove], left: list[Unresolved]
+) -> Literal["balanced", "improved", "unchanged", "infeasible"]:
+    if not left:
+        return "balanced"
+    if moves:
+        return "improved"
+    hopeless = not any(unit.targets for unit in problem.units)
+    impossible = any(item.code == "rule_impossible" for item in left)
+    return "infeasible" if hopeless or impossible else "unchanged"
+
+
+def _with_proof(plan: StoragePlan, bound: int, method: str) -> StoragePlan:
+    proof = replace(plan.proof, bytes_lower_bound=bound, optimal=plan.proof.bytes == bound, method=method)
+    return replace(plan, proof=proof)
+
+
+def _check(snapshot: Snapshot, storage: StoragePolicy, problem: Problem, plan: StoragePlan) -> None:
+    defects = storage_defects(snapshot, storage, problem, plan)
+    if defects:
+        raise UnsafePlan(
+            f"the plan for datastores is not safe: {'; '.join(defects[:3])}",
+            where="planner",
+            hint="This is a defect of Even Keel; please report it with the snapshot and the policy.",
+        )
+
+
+def storage_defects(
+    snapshot: Snapshot, storage: StoragePolicy, problem: Problem, plan: StoragePlan
+) -> tuple[str, ...]:
+    """Everything that is wrong with a plan, in sentences."""
+    barred = StorageExclusions(
+        sources=problem.barred.sources,
+        targets=problem.barred.targets,
+        guests=problem.barred.guests,
+        emptied=problem.barred.emptied,
+        alone=frozenset(place.datastore.id for place in problem.places if place.alone),
+        allowed=problem.allowed,
+    )
+    return verify_storage_plan(snapshot, storage, [members.rule for members in problem.rules], plan, barred)
