@@ -326,6 +326,31 @@ summary:
       returned: when the plan moves disks
       type: int
       sample: 0
+    disk_moves_by_kind:
+      description: Number of moves of disks by kind, such as C(space) or C(evacuate), and then by result.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: dict
+      sample: {"space": {"migrated": 2}, "rule": {"migrated": 1}}
+    disk_move_seconds:
+      description: Sum of the durations of the moves of disks that succeeded, in seconds.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: float
+      sample: 1718.2
+    datastores_before:
+      description: Percent of each datastore in use, by its id, measured before anything was started. Null for a datastore of which the
+        platform does not report it.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: dict
+      sample: {"nfs1": 97.0, "nfs2": 37.8}
+    datastores_after:
+      description: The same, measured again at the end. Null when the cluster could not be re-read.
+      version_added: 1.3.0
+      returned: when the plan moves disks
+      type: dict
+      sample: {"nfs1": 79.9, "nfs2": 44.9}
     spread_before:
       description: Points between the fullest and the emptiest host, measured before anything was started.
       returned: always

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,31 @@ def test_a_dry_run_a_run_and_nothing_left_to_do(tmp_path: Path, monkeypatch: pyt
     assert ran["summary"]["disk_moves"]["migrated"] == len(moves)
     assert ran["summary"]["bytes_copied"] == plan["storage"]["proof"]["bytes"]
     assert [one["result"] for one in ran["outcome"]["disk_moves"]] == ["migrated"] * len(moves)
+    kinds = Counter(one["kind"] for one in moves)
+    assert ran["summary"]["disk_moves_by_kind"] == {
+        kind: {"migrated": count} for kind, count in kinds.items()
+    }
+    assert ran["summary"]["disk_move_seconds"] > 0
+    # As the cluster is read again: no longer above the limit of the policy.
+    assert ran["summary"]["datastores_before"][FULL] > 75 >= ran["summary"]["datastores_after"][FULL]
     assert any(line == "moves of disks" for line in ran["report"])
     again = world.run(plan)
     assert (again["changed"], again["summary"]["disk_moves"]["already_there"]) == (False, len(moves))
     assert not world.plan()["plan"]["storage"]["moves"]
+
+
+def test_a_balancer_of_the_hosts_leaves_the_disks_to_their_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch)
+    snapshot = json.loads(world.path.read_text(encoding="utf-8"))
+    world.path.write_text(json.dumps({**snapshot, "other_balancers": ["DRS"]}), encoding="utf-8")
+    plan = world.plan()["plan"]
+    ran = world.run(plan)
+    assert (ran["summary"]["status"], ran["summary"]["disk_moves"]["migrated"]) == (
+        "done",
+        len(plan["storage"]["moves"]),
+    )
 
 
 def test_a_datastore_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,10 @@ from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
 from ..reports.outcome import (
     bytes_copied,
+    disk_results_by_kind,
     memory_moved,
     outcome_report,
+    percents,
     results_by_kind,
     storage_state,
 )
@@ -149,8 +151,8 @@ def migrate(
             before = platform.read()
             if plan is not None:
                 _demand_same_place(plan, before)
-            if plan is not None and defers(before, plan.policy):
-                # It was switched on since the plan was made.
+            if plan is not None and plan.migrations and defers(before, plan.policy):
+                # It was switched on since the plan was made. What balances hosts moves no disks.
                 stop.request(active_balancer(before))
             work = (
                 _of_plan(plan, before, options.target_storage)
@@ -200,7 +202,7 @@ def migrate(
                 )
             left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
             numbers = _numbers(plan, outcome, (state, state_after), _memory(work), left)
-            numbers |= _by_kind(work, outcome) | _disk_numbers(work, outcome)
+            numbers |= _by_kind(work, outcome) | _disk_numbers(work, outcome, before, after)
             was_stale = stale is not None and outcome.status == "stopped"
             kept.end(outcome.status, {**numbers, **lock, **_proof(plan), "stale": was_stale})
     return MigrationRun(
@@ -247,14 +249,20 @@ def _by_kind(work: MigrationJob, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _disk_numbers(work: MigrationJob, outcome: Outcome) -> dict[str, Any]:
+def _disk_numbers(
+    work: MigrationJob, outcome: Outcome, before: Snapshot, after: Snapshot | None
+) -> dict[str, Any]:
     """Of the moves of disks; nothing where the plan has none."""
     if not work.disk_moves:
         return {}
     return {
         "disk_moves": outcome.disk_counts(),
+        "disk_moves_by_kind": disk_results_by_kind(outcome, {one.step: one.kind for one in work.disk_moves}),
+        "disk_move_seconds": sum(one.seconds or 0 for one in outcome.disk_moves if one.result == "migrated"),
         "bytes_copied": bytes_copied(outcome, _bytes(work)),
         "left_behind": sum(len(move.left_behind) for move in outcome.disk_moves),
+        "datastores_before": percents(storage_state(before)),
+        "datastores_after": None if after is None else percents(storage_state(after)),
     }
 
 

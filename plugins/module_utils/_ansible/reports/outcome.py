@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..._model.datastores import datastore_ids, datastores_of
@@ -50,6 +50,14 @@ def storage_state(snapshot: Snapshot) -> StorageState:
     return StorageState(datastores=found)
 
 
+def percents(state: StorageState) -> dict[str, float | None]:
+    """Percent in use of each datastore, by id."""
+    return {
+        place: None if one.percent is None else round(one.percent, 3)
+        for place, one in state.datastores.items()
+    }
+
+
 def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
     """Bytes of the disks that were moved, or would be; `sizes` by step of the plan."""
     return sum(
@@ -61,10 +69,19 @@ def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dic
     """How many migrations of each kind ended in each way; `kinds` by step. A step that no plan has is one of
     a rollback.
     """
+    return _by_kind(((one.step, one.result) for one in outcome.migrations), kinds)
+
+
+def disk_results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
+    """The same of moves of disks."""
+    return _by_kind(((one.step, one.result) for one in outcome.disk_moves), kinds)
+
+
+def _by_kind(ends: Iterable[tuple[int, str]], kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for migration in outcome.migrations:
-        counts = found.setdefault(kinds.get(migration.step, "rollback"), {})
-        counts[migration.result] = counts.get(migration.result, 0) + 1
+    for step, result in ends:
+        counts = found.setdefault(kinds.get(step, "rollback"), {})
+        counts[result] = counts.get(result, 0) + 1
     return found
 
 
