@@ -44,7 +44,7 @@ from ._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
 from ._model.plan import ClusterState, DiskMove, Migration, Plan, Proof, StoragePlan, Unresolved, Violation
-from ._model.policy.choices import Choices, LeftOut, Pinned
+from ._model.policy.choices import Choices, DisksLeftOut, LeftOut, Pinned
 from ._model.policy.policy import Policy
 from ._model.policy.storage import StoragePolicy
 from ._model.quantities import in_plain_numbers, quantity_of
@@ -72,6 +72,7 @@ __all__ = (
     "DiskMove",
     "DiskMoveOutcome",
     "DiskProgress",
+    "DisksLeftOut",
     "EvenKeelError",
     "Execution",
     "Guest",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host or guest that a person means by an id or a name: the one way to find it.
+"""The host, guest or datastore that a person means by an id or a name: the one way to find it.
 
 An id comes before a name, because a host may be called as another one is numbered. A name that several have
 means none of them.
@@ -13,18 +13,19 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
 from .errors import AmbiguousName, UnknownName, shortened
-from .snapshot import Guest, Host
+from .snapshot import Datastore, Guest, Host
 from .text.nearest import nearest
 
-Kind = Literal["host", "guest"]
-Thing = TypeVar("Thing", Host, Guest)
+Kind = Literal["host", "guest", "datastore"]
+Thing = TypeVar("Thing", Host, Guest, Datastore)
+Things = Sequence[Host] | Sequence[Guest] | Sequence[Datastore]
 _MAX_NAMES = 10
 
 
 class Directory:
-    """Hosts or guests by id and by name, for many lookups."""
+    """Hosts, guests or datastores by id and by name, for many lookups."""
 
-    def __init__(self, things: Sequence[Host] | Sequence[Guest], kind: Kind) -> None:
+    def __init__(self, things: Things, kind: Kind) -> None:
         self._things = things
         self._kind = kind
         self._ids = {thing.id for thing in things}
@@ -59,13 +60,13 @@ class Directory:
 
 
 def find_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thing:
-    """The host or guest of that id, or else of that name. Raises UnknownName and AmbiguousName."""
+    """The host, guest or datastore of that id, or else of that name. Raises UnknownName and AmbiguousName."""
     identity = Directory(things, kind).one(name, field)
     known: Mapping[str, Thing] = {thing.id: thing for thing in things}
     return known[identity]
 
 
-def known_names(kind: Kind, things: Sequence[Host] | Sequence[Guest], wanted: str = "") -> str:
+def known_names(kind: Kind, things: Things, wanted: str = "") -> str:
     """Some names to choose from, for whoever gave one that nothing has, `wanted`."""
     names = sorted(thing.name for thing in things)
     near = nearest(wanted, names)

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The choices of a person about single migrations: what is left out of a plan, and what is insisted on.
+"""The choices of a person about single migrations and moves of disks: what is left out of a plan, and what is
+insisted on.
 
 A guest that is pinned is under a strict rule of its own, over one host. What is left out narrows the hosts of
 a guest, or leaves it where it is.
@@ -13,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ..._model.datastores import datastores_of
 from ..._model.lookup import Directory
-from ..._model.policy.choices import Choices, LeftOut, Pinned
+from ..._model.policy.choices import Choices, DisksLeftOut, LeftOut, Pinned
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
@@ -25,10 +27,10 @@ LEFT_OUT: Final = "its migration is left out by choice"
 
 
 def with_choices_by_id(snapshot: Snapshot, policy: Policy) -> Policy:
-    """The policy whose choices name guests and hosts by id.
+    """The policy whose choices name guests, hosts and datastores by id.
 
-    Raises UnknownName and AmbiguousName for a guest or host that none or several have, and PlanningError for
-    choices that contradict each other.
+    Raises UnknownName and AmbiguousName for one that none or several have, and PlanningError for a disk that
+    the guest does not have, and for choices that contradict each other.
     """
     choices = policy.choices
     if not choices:
@@ -49,7 +51,32 @@ def with_choices_by_id(snapshot: Snapshot, policy: Policy) -> Policy:
         for index, one in enumerate(choices.pinned)
     )
     _refuse_contradictions(left_out, pinned, choices)
-    return replace(policy, choices=Choices(left_out=left_out, pinned=pinned))
+    disks = _disks_by_id(snapshot, choices.disks_left_out, guests)
+    return replace(policy, choices=Choices(left_out=left_out, pinned=pinned, disks_left_out=disks))
+
+
+def _disks_by_id(
+    snapshot: Snapshot, given: tuple[DisksLeftOut, ...], guests: Directory
+) -> tuple[DisksLeftOut, ...]:
+    """Each with all the disks that it is about."""
+    if not given:
+        return ()
+    datastores = Directory(datastores_of(snapshot), "datastore")
+    known = {guest.id: tuple(filter(None, (disk.id for disk in guest.disks))) for guest in snapshot.guests}
+    found = []
+    for index, one in enumerate(given):
+        field = f"policy.choices.disks_left_out[{index}]"
+        guest = guests.one(one.guest, f"{field}.guest")
+        for disk in one.disks:
+            if disk not in known[guest]:
+                raise PlanningError(
+                    f"guest {one.guest!r} has no disk {disk!r}",
+                    where=f"{field}.disks",
+                    hint=f"Its disks: {', '.join(known[guest]) or 'none with an id'}",
+                )
+        place = None if one.datastore is None else datastores.one(one.datastore, f"{field}.datastore")
+        found.append(DisksLeftOut(guest=guest, disks=one.disks or known[guest], datastore=place))
+    return tuple(found)
 
 
 def _refuse_contradictions(left_out: tuple[LeftOut, ...], pinned: tuple[Pinned, ...], given: Choices) -> None:

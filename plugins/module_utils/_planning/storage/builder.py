@@ -13,6 +13,7 @@ from ..._model.blockers import in_words
 from ..._model.datastores import datastore_ids, datastores_of
 from ..._model.disk_moves import estimated_share, taken_by
 from ..._model.plan import Unresolved
+from ..._model.policy.choices import DisksLeftOut
 from ..._model.policy.storage import DatastoreSelector, StoragePolicy
 from ..._model.selector import Selector
 from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
@@ -25,6 +26,7 @@ from .selectors import datastore_selectors, select_datastores
 
 MAX_NAMES = 5
 CONTENT: Mapping[str, str] = {"vm": "images", "container": "rootdir"}
+LEFT_OUT = "its move is left out by choice"
 # Blockers of a guest that keep its disks where they are, too.
 OF_DISKS = frozenset(
     {
@@ -42,12 +44,18 @@ OF_DISKS = frozenset(
 
 
 def build_problem(
-    snapshot: Snapshot, storage: StoragePolicy, seed: int = 1, *, effort: int = 40, strict: bool = False
+    snapshot: Snapshot,
+    storage: StoragePolicy,
+    seed: int = 1,
+    *,
+    effort: int = 40,
+    strict: bool = False,
+    left_out: Sequence[DisksLeftOut] = (),
 ) -> Problem:
     """Raises PlanningError for a datastore that the policy names and that does not exist. strict: also for a
-    selector that matches nothing.
+    selector that matches nothing. left_out: moves that are left out by choice, all by id.
     """
-    builder = _Builder(snapshot, storage, seed, effort)
+    builder = _Builder(snapshot, storage, seed, effort, left_out)
     unmatched = builder.unmatched()
     if unmatched and strict:
         field, text = unmatched[0]
@@ -100,9 +108,16 @@ class _Sizes:
 
 
 class _Builder:
-    def __init__(self, snapshot: Snapshot, storage: StoragePolicy, seed: int, effort: int) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        storage: StoragePolicy,
+        seed: int,
+        effort: int,
+        left_out: Sequence[DisksLeftOut],
+    ) -> None:
         self.snapshot, self.storage = snapshot, storage
-        self.seed, self.effort = seed, effort
+        self.seed, self.effort, self.left_out = seed, effort, left_out
         self.datastores = datastores_of(snapshot)
         self.index = {place.id: number for number, place in enumerate(self.datastores)}
         self.at = {key: self.index[name] for key, name in datastore_ids(snapshot).items()}
@@ -149,6 +164,15 @@ class _Builder:
             targets=self._datastores(exclude.targets, "exclude.targets"),
             guests=select_guests(self.guests, exclude.guests, "policy.storage.exclude.guests"),
             emptied=self._datastores(storage.evacuate, "evacuate") if storage.evacuate else frozenset(),
+            kept=frozenset(
+                (one.guest, disk) for one in self.left_out if one.datastore is None for disk in one.disks
+            ),
+            kept_from=frozenset(
+                (one.guest, disk, one.datastore)
+                for one in self.left_out
+                if one.datastore is not None
+                for disk in one.disks
+            ),
         )
         self.allowed = self._placement()
         self.twins = _twins(self.datastores, self.disks)
@@ -298,6 +322,8 @@ class _Builder:
         movable: list[Disk] = []
         for disk in disks:
             why = why_guest or _disk_stays(disk, self.storage.allow_blockers)
+            if not why and (self.guests[number].id, disk.id) in self.barred.kept:
+                why = LEFT_OUT
             if why:
                 yield Unit(
                     home=home,
@@ -389,10 +415,22 @@ class _Builder:
                         cache[key] = self._targets(one, unit.home)
                     lists.append(cache[key])
                 legal = tuple(place for place in lists[0] if all(place in other for other in lists[1:]))
+                legal = self._without_left_out(unit, legal)
             near = () if restoring else self._near(cache, unit.home, legal)
             targets = tuple(place for place in legal if place not in near) if near else legal
             result.append(replace(unit, targets=targets, later=near, must_leave=must, restoring=restoring))
         return result
+
+    def _without_left_out(self, unit: Unit, legal: tuple[int, ...]) -> tuple[int, ...]:
+        """Those to which no move of it is left out by choice."""
+        if not self.barred.kept_from:
+            return legal
+        whose = {(self.guests[part.guest].id, disk) for part in unit.parts for disk in part.disks}
+        return tuple(
+            place
+            for place in legal
+            if not any((*one, self.datastores[place].id) in self.barred.kept_from for one in whose)
+        )
 
     def _near(
         self, cache: dict[object, tuple[int, ...]], home: int, legal: tuple[int, ...]

@@ -33,8 +33,14 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     fault.
     """
     storage = policy.storage or StoragePolicy()
+    left_out = policy.choices.disks_left_out
     problem = build_problem(
-        snapshot, storage, policy.seed, effort=policy.effort, strict=policy.strict_selectors
+        snapshot,
+        storage,
+        policy.seed,
+        effort=policy.effort,
+        strict=policy.strict_selectors,
+        left_out=left_out,
     )
     search = Search(problem)
     search.run()
@@ -47,6 +53,8 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
             bound, method = least, "all ends that moves of the minimum difference can reach were looked at"
         else:
             bound, method = bytes_lower_bound(problem)
+        if left_out:
+            method = f"{method}; among plans that respect its choices"
         plan = _with_proof(plan, min(bound, plan.proof.bytes), method)
     _check(snapshot, storage, problem, plan)
     return plan
@@ -184,6 +192,8 @@ def storage_defects(
         guests=problem.barred.guests,
         emptied=problem.barred.emptied,
         alone=frozenset(place.datastore.id for place in problem.places if place.alone),
+        kept=problem.barred.kept,
+        kept_from=problem.barred.kept_from,
         allowed=problem.allowed,
     )
     return verify_storage_plan(snapshot, storage, [members.rule for members in problem.rules], plan, barred)

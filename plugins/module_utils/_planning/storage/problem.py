@@ -120,9 +120,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barred:
-    """Ids that the policy's exclusions name, and the datastores that are left alone."""
+    """Ids that the policy's exclusions name, and the datastores that are left alone. `kept`: disks whose
+    move is left out by choice, by guest and id; `kept_from`: those that do not go to one datastore, its id
+    last.
+    """
 
     sources: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     guests: frozenset[str] = frozenset()
     emptied: frozenset[str] = frozenset()
+    kept: frozenset[tuple[str, str]] = frozenset()
+    kept_from: frozenset[tuple[str, str, str]] = frozenset()

@@ -34,7 +34,8 @@ NEEDS_DIFFERENCE = ("space", "latency", "level")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageExclusions:
     """Ids that the policy names. emptied: datastores that it wants empty; alone: those that take no part;
-    allowed: by guest, where its disks may lie.
+    allowed: by guest, where its disks may lie; kept: disks that stay by choice, by guest and id; kept_from:
+    those that do not go to one datastore, its id last.
     """
 
     sources: frozenset[str] = frozenset()
@@ -43,6 +44,8 @@ class StorageExclusions:
     emptied: frozenset[str] = frozenset()
     alone: frozenset[str] = frozenset()
     allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    kept: frozenset[tuple[str, str]] = frozenset()
+    kept_from: frozenset[tuple[str, str, str]] = frozenset()
 
 
 def verify_storage_plan(
@@ -270,6 +273,11 @@ class _Replay:
                 yield "it is not known where a disk is"
             else:
                 yield from self._arrival_defects(move, guest, home, target)
+        for disk in move.disks:
+            if (guest.id, disk) in self.barred.kept:
+                yield f"the move of {disk} is left out by choice"
+            if (guest.id, disk, target.id) in self.barred.kept_from:
+                yield f"the move of {disk} to the target is left out by choice"
         copied = sum(disk.used if disk.used is not None else disk.size or 0 for disk in disks)
         if move.bytes != copied:
             yield f"it copies {copied} bytes, not {move.bytes}"
