@@ -30,12 +30,12 @@ options:
   events:
     description:
       - Events that are worth a message.
-      - V(failed) - the run failed, or some of its migrations did.
-      - V(unresolved) - the plan leaves something that it cannot resolve.
+      - V(failed) - the run failed, or some of its migrations or moves of disks did.
+      - V(unresolved) - the plan leaves something that it cannot resolve, or the run has left copies of disks behind.
       - V(out_of_band) - the cluster does not satisfy its policy after the run.
       - V(lock_taken_over) - the lock of a run that was killed was taken over.
-      - V(changed) - guests were migrated.
-      - V(would_change) - guests would be migrated, in check mode or by a run that only plans.
+      - V(changed) - guests were migrated or disks were moved.
+      - V(would_change) - guests would be migrated or disks would be moved, in check mode or by a run that only plans.
       - In check mode a message is only sent when V(would_change) is one of the events.
     type: list
     elements: str

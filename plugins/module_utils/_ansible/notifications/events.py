@@ -48,6 +48,40 @@ class Run:
         return sum(int(self.outcome.get(result) or 0) for result in ("failed", "cancelled"))
 
     @property
+    def disks_moved(self) -> int:
+        """Moves of disks that ended well."""
+        return self._disk_moves("migrated")
+
+    @property
+    def disks_planned(self) -> int:
+        """Moves of disks that are planned and were not started."""
+        if self.outcome:
+            return self._disk_moves("planned")
+        storage = self.plan.get("storage")
+        return int(storage.get("moves") or 0) if isinstance(storage, Mapping) else 0
+
+    @property
+    def disks_not_moved(self) -> int:
+        """Moves of disks that failed or were cancelled."""
+        return self._disk_moves("failed", "cancelled")
+
+    @property
+    def copied(self) -> int:
+        """Bytes of the disks that were moved."""
+        return int(self.outcome.get("bytes_copied") or 0)
+
+    @property
+    def left_behind(self) -> int:
+        """Copies of disks that no guest uses any more."""
+        return int(self.outcome.get("left_behind") or 0)
+
+    def _disk_moves(self, *results: str) -> int:
+        counts = self.outcome.get("disk_moves")
+        if not isinstance(counts, Mapping):
+            return 0
+        return sum(int(counts.get(result) or 0) for result in results)
+
+    @property
     def is_left(self) -> bool:
         """Whether something is not resolved; what only waits for further readings does not count."""
         numbers = self.outcome if "unresolved" in self.outcome else self.plan
@@ -59,13 +93,14 @@ class Run:
 def events_of(run: Run, *, check_mode: bool) -> tuple[Event, ...]:
     """What happened, the worst first."""
     found: dict[Event, bool] = {
-        "failed": bool(run.error) or run.not_migrated > 0,
-        "unresolved": run.is_left,
+        "failed": bool(run.error) or run.not_migrated > 0 or run.disks_not_moved > 0,
+        # A copy that is left behind takes space until somebody has deleted it.
+        "unresolved": run.is_left or run.left_behind > 0,
         "out_of_band": run.outcome.get("in_band") is False and run.is_left,
         "lock_taken_over": bool(run.lock_taken_over),
-        "changed": run.migrated > 0,
+        "changed": run.migrated > 0 or run.disks_moved > 0,
         # Also of a run that only plans.
-        "would_change": run.planned > 0 and (check_mode or not run.outcome),
+        "would_change": run.planned + run.disks_planned > 0 and (check_mode or not run.outcome),
     }
     return tuple(event for event in EVENTS if found[event])
 

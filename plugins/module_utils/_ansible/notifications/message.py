@@ -14,6 +14,7 @@ from .events import EVENTS, Event, Run
 
 _MAX_UNRESOLVED = 10
 _MAX_TITLE = 120
+_GIB = 1024**3
 _TEXTS: Mapping[Event, str] = {
     "failed": "failed",
     "unresolved": "not everything can be resolved",
@@ -69,27 +70,66 @@ def _headline(run: Run, events: Sequence[Event]) -> str:
     parts = []
     for event in events:
         if event == "changed":
-            parts.append(f"{counted(run.migrated, 'guest')} migrated")
+            parts += _changes(run)
         elif event == "would_change":
-            parts.append(f"{counted(run.planned, 'guest')} would be migrated")
+            parts += _plans(run)
+        elif event == "unresolved" and run.left_behind and not run.is_left:
+            parts.append(f"{_copies(run)} left behind")
         else:
             parts.append(_TEXTS[event])
     return ", ".join(parts)
 
 
+def _changes(run: Run) -> list[str]:
+    """What was moved; guests are named where nothing was."""
+    disks = f"{counted(run.disks_moved, 'disk move')} done"
+    guests = f"{counted(run.migrated, 'guest')} migrated"
+    return [
+        *([guests] if run.migrated or not run.disks_moved else []),
+        *([disks] if run.disks_moved else []),
+    ]
+
+
+def _plans(run: Run) -> list[str]:
+    """What would be moved."""
+    disks = f"{counted(run.disks_planned, 'disk move')} would be done"
+    guests = f"{counted(run.planned, 'guest')} would be migrated"
+    return [
+        *([guests] if run.planned or not run.disks_planned else []),
+        *([disks] if run.disks_planned else []),
+    ]
+
+
+def _copies(run: Run) -> str:
+    return "1 copy of disks" if run.left_behind == 1 else f"{run.left_behind} copies of disks"
+
+
+def _failures(run: Run) -> str:
+    """What failed, where the run says nothing else about it."""
+    migrations = counted(run.not_migrated, "migration")
+    moves = counted(run.disks_not_moved, "disk move")
+    parts = [migrations] if run.not_migrated or not run.disks_not_moved else []
+    return " and ".join([*parts, *([moves] if run.disks_not_moved else [])]) + " failed"
+
+
 def _lines(run: Run, events: Sequence[Event]) -> list[str]:
     lines = []
     if "failed" in events:
-        why = run.error or f"{counted(run.not_migrated, 'migration')} failed"
-        lines.append(f"Failed: {why}")
+        lines.append(f"Failed: {run.error or _failures(run)}")
     if "lock_taken_over" in events:
         lines.append(f"The lock of a run that was killed was taken over: {run.lock_taken_over}")
     if "out_of_band" in events:
         lines.append("The cluster does not satisfy its policy after the run.")
     if "changed" in events:
-        lines.append(f"{counted(run.migrated, 'guest')} migrated.")
+        copied = f", {run.copied / _GIB:.1f} GiB copied" if run.copied else ""
+        lines.append(f"{' and '.join(_changes(run))}{copied}.")
     if "would_change" in events:
-        lines.append(f"{counted(run.planned, 'guest')} would be migrated.")
+        lines.append(f"{' and '.join(_plans(run))}.")
+    if run.left_behind and {"failed", "unresolved", "out_of_band", "changed"}.intersection(events):
+        lines.append(
+            f"{_copies(run)} left behind, which no guest uses any more and no run deletes. The report names"
+            " each."
+        )
     # Where the failure is that something is unresolved, it says so.
     left = [item for item in run.unresolved if item not in run.error]
     if left and ("unresolved" in events or "out_of_band" in events):

@@ -47,6 +47,17 @@ DONE = {"status": "done", "migrated": 3, "failed": 0, "cancelled": 0, "planned":
          ("lock_taken_over",)),
         # It only waits for further readings.
         ({"outcome": {**DONE, "migrated": 0, "in_band": False, "unresolved": 1, "waiting": 1}}, False, ()),
+        # Only disks are moved.
+        ({"outcome": {**DONE, "migrated": 0, "disk_moves": {"migrated": 2}}}, False, ("changed",)),
+        ({"outcome": {**DONE, "migrated": 0, "disk_moves": {"migrated": 2, "cancelled": 1}}}, False,
+         ("failed", "changed")),
+        ({"outcome": {**DONE, "disk_moves": {"migrated": 2}, "left_behind": 1}}, False,
+         ("unresolved", "changed")),
+        ({"plan": {"migrations": 0, "storage": {"moves": 3}}}, False, ("would_change",)),
+        ({"plan": {"migrations": 0, "storage": {"moves": 3}},
+          "outcome": {**DONE, "migrated": 0, "disk_moves": {"planned": 3}}}, True, ("would_change",)),
+        ({"plan": {"migrations": 0, "storage": {"moves": 3}},
+          "outcome": {**DONE, "migrated": 0, "disk_moves": {"skipped": 3}}}, True, ()),
         # The cluster could not be read again.
         ({"outcome": {**DONE, "in_band": None}}, False, ("changed",)),
     ],
@@ -85,6 +96,39 @@ def test_a_message_names_what_is_left_once() -> None:
         "Not resolved:",
         "- spread of cpu: 22 points",
     ]
+
+
+@pytest.mark.parametrize(("outcome", "title", "lines"), [
+    ({"migrated": 2, "disk_moves": {"migrated": 1}, "bytes_copied": 3 * 1024**3},
+     "prod: 2 guests migrated, 1 disk move done",
+     ["2 guests migrated and 1 disk move done, 3.0 GiB copied."]),
+    ({"migrated": 0, "disk_moves": {"migrated": 4}, "bytes_copied": 512 * 1024**2, "left_behind": 2},
+     "prod: 2 copies of disks left behind, 4 disk moves done",
+     ["4 disk moves done, 0.5 GiB copied.",
+      "2 copies of disks left behind, which no guest uses any more and no run deletes."
+      " The report names each."]),
+    ({"migrated": 0, "disk_moves": {"failed": 1, "planned": 0}, "left_behind": 1},
+     "prod: failed, 1 copy of disks left behind",
+     ["Failed: 1 disk move failed",
+      "1 copy of disks left behind, which no guest uses any more and no run deletes."
+      " The report names each."]),
+    ({"migrated": 0, "failed": 2, "disk_moves": {"failed": 1}},
+     "prod: failed",
+     ["Failed: 2 migrations and 1 disk move failed"]),
+])  # fmt: skip
+def test_a_message_tells_of_disks(outcome: dict[str, Any], title: str, lines: list[str]) -> None:
+    run = Run(cluster="prod", outcome=outcome)
+    message = message_of([(run, events_of(run, check_mode=False))])
+    assert (message.title, list(message.lines)) == (title, lines)
+
+
+def test_a_message_tells_of_disks_that_would_be_moved() -> None:
+    run = Run(cluster="prod", plan={"migrations": 1, "storage": {"moves": 2}})
+    message = message_of([(run, events_of(run, check_mode=False))])
+    assert message.title == "prod: 1 guest would be migrated, 2 disk moves would be done"
+    only_disks = Run(cluster="prod", plan={"migrations": 0, "storage": {"moves": 2}})
+    message = message_of([(only_disks, events_of(only_disks, check_mode=False))])
+    assert message.lines == ["2 disk moves would be done."]
 
 
 def test_a_digest_begins_with_those_that_failed() -> None:
