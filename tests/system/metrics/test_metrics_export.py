@@ -20,7 +20,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 from ansible_collections.evenkeel.cluster.tests.support.module_in_process import ModuleOfTest, failure, result
 from ansible_collections.evenkeel.cluster.tests.support.notified import http_server
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
@@ -30,9 +33,11 @@ ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "extensions" / "prometheus"
 RULES = FOLDER / "rules" / "evenkeel.rules.yml"
 PUSHGATEWAY = Path(sys.prefix, "pushgateway", "usr", "bin", "prometheus-pushgateway")
-CLUSTER = generate(Shape(hosts=3, guests=9, seed=1)).to_json()
-# A guest that can't be migrated, and a privilege that is missing.
+CLUSTER = generate_storage(StorageShape(datastores=5, disks=40, seed=3, fill=0.65)).to_json()
+# A guest that can't be migrated, disks that can't be moved, and a privilege that is missing.
 CLUSTER["guests"][0] |= {"blockers": ["iso_mounted"], "migratable": False}
+for disk in CLUSTER["guests"][0]["disks"]:
+    disk["blockers"] = ["snapshot_chain"]
 CLUSTER["notices"] = [{"text": "the rules of HA can't be read", "hides": ["rules"]}]
 SUMMARY = {
     "status": "done",
@@ -43,13 +48,19 @@ SUMMARY = {
     "seconds": 4.0,
     "spread_before": {"cpu": 20.0, "memory": 33.0},
     "spread_after": {"cpu": 10.0, "memory": 12.0},
+    "disk_moves_by_kind": {"space": {"migrated": 2}},
+    "disk_move_seconds": 60.0,
+    "bytes_copied": 1000,
+    "left_behind": 1,
+    "datastores_after": {"ds01": 74.0},
 }
+POLICY = {"storage": {"utilisation": 75, "latency": 10}}
 
 
 def plan_json() -> dict[str, Any]:
     from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 
-    return plan(Snapshot.from_json(CLUSTER), Policy()).to_json()
+    return plan(Snapshot.from_json(CLUSTER), Policy.from_json(POLICY)).to_json()
 
 
 RUN: Mapping[str, Any] = {"plan": plan_json(), "snapshot": CLUSTER, "summaries": [SUMMARY]}

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from ..._model.plan import ClusterState, MigrationKind, Plan
+from ..._model.plan import ClusterState, DiskMoveKind, MigrationKind, Plan
 from ..._model.snapshot import Snapshot
 from ..._model.text.moments import read_moment
 from . import totals as names
+from .datastores import Gauge, Sample, datastore_gauges, disk_gauges, plan_gauges
 from .library import core, prometheus
 from .totals import RESULTS, Counts, Totals
-
-_Sample = tuple[Sequence[str], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +38,12 @@ class RunMetrics:
         return self.summaries[-1] if self.summaries else {}
 
     @property
+    def tells_of_disks(self) -> bool:
+        """Whether this run, or one before it, was about datastores."""
+        planned = self.plan is not None and self.plan.storage is not None
+        return planned or bool(self.counts.disk_moves or self.totals.disk_moves)
+
+    @property
     def status(self) -> str:
         return "failed" if not self.good else str(self.last.get("status") or "planned")
 
@@ -57,6 +62,8 @@ class _Families:
             yield from _plan_families(run, run.plan)
         if run.snapshot is not None:
             yield from _snapshot_families(run, run.snapshot)
+        for gauge in _storage_gauges(run):
+            yield from _gauge(run, gauge.name, gauge.text, gauge.samples, *gauge.labels)
 
 
 def registry_of(run: RunMetrics) -> Any:
@@ -72,7 +79,7 @@ def text_of(run: RunMetrics) -> str:
 
 
 def _family(
-    kind: str, run: RunMetrics, name: str, text: str, samples: Iterable[_Sample], labels: Sequence[str] = ()
+    kind: str, run: RunMetrics, name: str, text: str, samples: Iterable[Sample], labels: Sequence[str] = ()
 ) -> Any:
     family = getattr(core, f"{kind}MetricFamily")(name, text, labels=["cluster", *labels])
     for values, value in samples:
@@ -80,14 +87,24 @@ def _family(
     return family
 
 
-def _gauge(run: RunMetrics, name: str, text: str, samples: Iterable[_Sample], *labels: str) -> Iterator[Any]:
+def _gauge(run: RunMetrics, name: str, text: str, samples: Iterable[Sample], *labels: str) -> Iterator[Any]:
     """The family, unless there is no value: what is not known is not exported."""
     found = list(samples)
     if found:
         yield _family("Gauge", run, f"evenkeel_{name}", text, found, labels)
 
 
-def _one(value: float | None) -> list[_Sample]:
+def _storage_gauges(run: RunMetrics) -> Iterator[Gauge]:
+    """Of the datastores, and of the moves of disks in the plan."""
+    storage = None if run.plan is None else run.plan.storage
+    yield from datastore_gauges(storage, run.snapshot, run.summaries)
+    if run.plan is not None and storage is not None:
+        yield from plan_gauges(storage, run.plan.policy.storage)
+    if run.snapshot is not None:
+        yield from disk_gauges(run.snapshot)
+
+
+def _one(value: float | None) -> list[Sample]:
     return [] if value is None else [((), float(value))]
 
 
@@ -119,10 +136,12 @@ def _run_families(run: RunMetrics) -> Iterator[Any]:
         run,
         "last_run_migrations",
         "Migrations of the last run by kind and result.",
-        _by_kind(run.counts.migrations),
+        _by_kind(run.counts.migrations, get_args(MigrationKind)),
         "kind",
         "result",
     )
+    if run.tells_of_disks:
+        yield from _disk_families(run)
     yield from _gauge(
         run,
         "last_run_migrated_memory_bytes",
@@ -168,28 +187,60 @@ def _run_families(run: RunMetrics) -> Iterator[Any]:
     )
 
 
+def _disk_families(run: RunMetrics) -> Iterator[Any]:
+    counts = run.counts
+    yield from _gauge(
+        run,
+        "last_run_disk_moves",
+        "Moves of disks of the last run by kind and result.",
+        _by_kind(counts.disk_moves, get_args(DiskMoveKind)),
+        "kind",
+        "result",
+    )
+    for name, text, value in (
+        ("last_run_copied_bytes", "Bytes of the disks that the last run moved.", counts.copied_bytes),
+        (
+            "last_run_disk_move_seconds",
+            "Sum of the durations of the moves of disks of the last run.",
+            counts.disk_move_seconds,
+        ),
+        (
+            "last_run_copies_left_behind",
+            "Copies of disks that the last run left behind and no guest uses.",
+            counts.left_behind,
+        ),
+    ):
+        yield from _gauge(run, name, text, _one(value))
+
+
 def _in_band(plan: Plan | None) -> bool | None:
     """Of a cluster for which a plan was made and not run."""
     if plan is None:
         return None
-    return plan.status == "balanced" and not plan.migrations
+    moves = plan.migrations or (plan.storage is not None and plan.storage.moves)
+    return plan.status == "balanced" and not moves
 
 
-def _by_kind(counts: Mapping[tuple[str, str], float]) -> list[_Sample]:
+def _by_kind(counts: Mapping[tuple[str, str], float], usual: Sequence[str]) -> list[Sample]:
     """All kinds and results, so that a counter exists before it rises for the first time."""
-    kinds = dict.fromkeys([*get_args(MigrationKind), *(kind for kind, _result in counts)])
+    kinds = dict.fromkeys([*usual, *(kind for kind, _result in counts)])
     return [((kind, result), counts.get((kind, result), 0)) for kind in kinds for result in RESULTS]
 
 
-def _ratios(points: Mapping[str, float | None] | None) -> list[_Sample]:
+def _ratios(points: Mapping[str, float | None] | None) -> list[Sample]:
     return [((metric,), value / 100) for metric, value in (points or {}).items() if value is not None]
 
 
 def _total_families(run: RunMetrics) -> Iterator[Any]:
     found = run.totals
     runs = {result: found.runs.get(result, 0) for result in ("good", "failed")}
-    for name, text, samples, labels in (
-        (names.MIGRATIONS, "Migrations by kind and result.", _by_kind(found.migrations), ("kind", "result")),
+    counters: list[tuple[str, str, list[Sample], Sequence[str]]] = [
+        (
+            names.MIGRATIONS,
+            "Migrations by kind and result.",
+            _by_kind(found.migrations, get_args(MigrationKind)),
+            ("kind", "result"),
+        ),
         (names.SECONDS, "Sum of the durations of the migrations.", _one(found.migration_seconds), ()),
         (names.BYTES, "Memory of the guests that were migrated.", _one(found.memory_bytes), ()),
         (names.RUNS, "Runs by result.", [((result,), count) for result, count in runs.items()], ("result",)),
@@ -200,7 +251,30 @@ def _total_families(run: RunMetrics) -> Iterator[Any]:
             _one(found.locks_taken_over),
             (),
         ),
-    ):
+    ]
+    if run.tells_of_disks:
+        counters += [
+            (
+                names.DISK_MOVES,
+                "Moves of disks by kind and result.",
+                _by_kind(found.disk_moves, get_args(DiskMoveKind)),
+                ("kind", "result"),
+            ),
+            (
+                names.DISK_SECONDS,
+                "Sum of the durations of the moves of disks.",
+                _one(found.disk_move_seconds),
+                (),
+            ),
+            (names.COPIED, "Bytes of the disks that were moved.", _one(found.copied_bytes), ()),
+            (
+                names.LEFT_BEHIND,
+                "Copies of disks that were left behind and that no guest uses.",
+                _one(found.left_behind),
+                (),
+            ),
+        ]
+    for name, text, samples, labels in counters:
         yield _family("Counter", run, name, text, samples, labels)
 
 
@@ -251,12 +325,15 @@ def _plan_families(run: RunMetrics, plan: Plan) -> Iterator[Any]:
         "host",
     )
     # After an incomplete run nobody has looked which rules still hold.
-    left = plan.after if run.last.get("status") == "done" else plan.before
-    for name, state, when in (
-        ("rule_violations", left, "after the last run"),
-        ("rule_violations_before", plan.before, "before the last run"),
+    broken, left = list(plan.before.violations), list(plan.after.violations)
+    if plan.storage is not None:
+        broken += plan.storage.before.violations
+        left += plan.storage.after.violations
+    for name, violations, when in (
+        ("rule_violations", left if run.last.get("status") == "done" else broken, "after the last run"),
+        ("rule_violations_before", broken, "before the last run"),
     ):
-        counts = Counter(str(one.strict).lower() for one in state.violations)
+        counts = Counter(str(one.strict).lower() for one in violations)
         yield from _gauge(
             run,
             name,
@@ -264,7 +341,9 @@ def _plan_families(run: RunMetrics, plan: Plan) -> Iterator[Any]:
             [((strict,), counts[strict]) for strict in ("true", "false")],
             "strict",
         )
-    codes = Counter(item.code for item in plan.unresolved)
+    storage = plan.storage
+    of_disks = () if storage is None else storage.unresolved
+    codes = Counter(item.code for item in (*plan.unresolved, *of_disks))
     yield from _gauge(
         run,
         "plan_unresolved",
@@ -291,7 +370,11 @@ def _plan_families(run: RunMetrics, plan: Plan) -> Iterator[Any]:
             "Shortest duration of these migrations in any order.",
             plan.proof.seconds_lower_bound,
         ),
-        ("plan_notices", "Facts that the plan rests on without having seen them.", len(plan.notices)),
+        (
+            "plan_notices",
+            "Facts that the plan rests on without having seen them.",
+            len(plan.notices) + (0 if storage is None else len(storage.notices)),
+        ),
     ):
         yield from _gauge(run, name, text, _one(value))
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 
 CLUSTER = generate(Shape(hosts=3, guests=9, seed=1))
 PLAN = plan(CLUSTER, Policy())
@@ -42,6 +47,22 @@ SUMMARY = {
     "spread_after": {"cpu": 10.0, "memory": None},
     "lock_waited": 12.5,
     "lock_taken_over": "process 7 on ctl1",
+}
+
+
+DATASTORES = generate_storage(StorageShape(datastores=5, disks=40, seed=3, fill=0.65, rules=1))
+FULL = max(DATASTORES.datastores, key=lambda place: 1 - (place.free or 0) / (place.capacity or 1)).id
+STORAGE_PLAN = plan(
+    DATASTORES, Policy.from_json({"goal": "storage", "storage": {"utilisation": 75, "latency": 10}})
+)
+DISKS = {
+    "status": "done",
+    "disk_moves_by_kind": {"space": {"migrated": 2, "failed": 1, "already_there": 4}},
+    "disk_move_seconds": 60.0,
+    "bytes_copied": 1000,
+    "left_behind": 1,
+    "datastores_before": {FULL: 91.0, "gone": None},
+    "datastores_after": {FULL: 74.0, "gone": None},
 }
 
 
@@ -85,6 +106,84 @@ def test_what_a_run_read_planned_and_did() -> None:
     hosts = {name for name in found if name.startswith("evenkeel_host_load_ratio")}
     assert len(hosts) == 2 * len(CLUSTER.hosts)
     assert found['evenkeel_last_run_status{status="done"}'] == 1
+
+
+def test_what_a_run_did_to_datastores() -> None:
+    found = values(run(Totals(), DISKS, plan=STORAGE_PLAN, snapshot=DATASTORES))
+    assert STORAGE_PLAN.storage is not None
+    state = STORAGE_PLAN.storage.before.datastores[FULL]
+    label = f'{{datastore="{FULL}"}}'
+    assert state.percent is not None
+    assert state.latency is not None
+    assert found[f"evenkeel_datastore_used_before_ratio{label}"] == pytest.approx(state.percent / 100)
+    assert found[f"evenkeel_datastore_used_ratio{label}"] == 0.74
+    assert not [name for name in found if "gone" in name]
+    assert found[f"evenkeel_datastore_capacity_bytes{label}"] == state.capacity
+    assert found[f"evenkeel_datastore_latency_seconds{label}"] == state.latency / 1000
+    assert found[f"evenkeel_datastore_disks{label}"] == state.disks
+    assert found["evenkeel_datastore_used_max_ratio"] == 0.75
+    assert found["evenkeel_datastore_latency_max_seconds"] == 0.01
+    assert found["evenkeel_plan_disk_moves"] == len(STORAGE_PLAN.storage.moves) > 0
+    assert found["evenkeel_plan_copied_bytes"] == STORAGE_PLAN.storage.proof.bytes
+    assert found["evenkeel_plan_copied_bytes_lower_bound"] == STORAGE_PLAN.storage.proof.bytes_lower_bound
+    assert found["evenkeel_last_run_copied_bytes"] == 1000
+    assert found["evenkeel_last_run_copies_left_behind"] == 1
+    assert found['evenkeel_last_run_disk_moves{kind="space",result="failed"}'] == 1
+    assert found['evenkeel_disk_moves_total{kind="evacuate",result="migrated"}'] == 0
+    assert not [name for name in found if "already_there" in name]
+    # The rules for disks count, too.
+    strict = sum(one.strict for one in STORAGE_PLAN.storage.before.violations)
+    assert found['evenkeel_rule_violations_before{strict="true"}'] == strict > 0
+    assert found['evenkeel_rule_violations{strict="true"}'] == 0
+
+
+def test_counters_of_disk_moves_go_on_and_dry_runs_copy_nothing() -> None:
+    first = run(Totals(), DISKS)
+    dry = run(totals_of(first, "prod"), {**DISKS, "status": "planned", "disk_moves_by_kind": {}})
+    # Nothing is known of this run, and it is no restart of the counters.
+    failed = run(totals_of(dry, "prod"), good=False)
+    found = values(run(totals_of(failed, "prod"), DISKS))
+    assert found['evenkeel_disk_moves_total{kind="space",result="migrated"}'] == 4
+    assert found["evenkeel_copied_bytes_total"] == 2000
+    assert found["evenkeel_copies_left_behind_total"] == 2
+    assert found["evenkeel_disk_move_seconds_total"] == 180
+
+
+def test_datastores_after_a_run_that_could_not_read_them_again_and_without_a_policy_for_them() -> None:
+    unread = values(run(Totals(), {**DISKS, "datastores_after": None}, plan=STORAGE_PLAN))
+    assert f'evenkeel_datastore_used_before_ratio{{datastore="{FULL}"}}' in unread
+    assert not [name for name in unread if name.startswith("evenkeel_datastore_used_ratio")]
+    hosts = plan(DATASTORES, Policy())
+    untouched = values(run(Totals(), SUMMARY, plan=hosts, snapshot=DATASTORES))
+    label = f'{{datastore="{FULL}"}}'
+    before = untouched[f"evenkeel_datastore_used_before_ratio{label}"]
+    assert untouched[f"evenkeel_datastore_used_ratio{label}"] == before > 0.7
+    assert not [name for name in untouched if "disk_moves" in name or "copied" in name]
+
+
+def test_a_storage_plan_that_is_not_run_is_not_in_band_and_its_findings_count() -> None:
+    assert values(run(Totals(), plan=STORAGE_PLAN))["evenkeel_in_band"] == 0
+    stuck = plan(
+        DATASTORES,
+        Policy.from_json(
+            {"goal": "storage", "storage": {"utilisation": 50, "exclude": {"targets": {"names": ["*"]}}}}
+        ),
+    )
+    assert stuck.storage is not None
+    assert stuck.storage.unresolved
+    found = values(run(Totals(), plan=stuck))
+    assert sum(value for name, value in found.items() if name.startswith("evenkeel_plan_unresolved")) == len(
+        stuck.storage.unresolved
+    )
+
+
+def test_disks_that_stay_are_counted_by_their_reasons() -> None:
+    guest = DATASTORES.guests[0]
+    disks = tuple(replace(disk, blockers=("snapshot_chain", "linked_clone")) for disk in guest.disks)
+    snapshot = replace(DATASTORES, guests=(replace(guest, disks=disks),))
+    found = values(run(Totals(), snapshot=snapshot))
+    for reason in ("snapshot_chain", "linked_clone"):
+        assert found[f'evenkeel_disks_not_movable{{reason="{reason}"}}'] == len(disks)
 
 
 def test_counters_go_on_and_a_failed_run_keeps_the_time_of_the_last_good_one() -> None:
