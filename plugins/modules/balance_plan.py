@@ -59,7 +59,9 @@ options:
         description: When it was refused. Not used.
         type: str
   what_if:
-    description: Changes to the snapshot before it is planned, such as hosts to buy or to retire. The plan is for a cluster that does not exist.
+    description:
+      - Changes to the snapshot before it is planned, such as hosts or datastores to buy or to retire.
+      - The plan is for a cluster that does not exist, and M(evenkeel.cluster.vm_migrate) refuses it.
     type: dict
     suboptions:
       hosts_removed:
@@ -83,6 +85,113 @@ options:
             description: Id or name of the host to copy all facts from.
             type: str
             required: true
+      datastores_removed:
+        description:
+          - Ids or names of datastores to remove. Their disks move to other datastores, as off one in maintenance mode.
+          - Disks move only when the policy says anything about datastores, by O(storage) or O(goal=storage).
+        type: list
+        elements: str
+        version_added: 1.3.0
+      datastores_returned:
+        description: Ids or names of datastores that are in maintenance mode or take no disks, to return to service.
+        type: list
+        elements: str
+        version_added: 1.3.0
+      datastores_added:
+        description: Empty datastores to add.
+        type: list
+        elements: dict
+        version_added: 1.3.0
+        suboptions:
+          name:
+            description: Name of the datastore. No other datastore may have it.
+            type: str
+            required: true
+          like:
+            description:
+              - Id or name of the datastore to copy all facts from that are not set here.
+              - Without it, O(what_if.datastores_added[].capacity) is required. Disks move only to datastores of the class and the cluster of
+                datastores that they are on, unless O(storage.placement) says otherwise.
+            type: str
+          capacity:
+            description: Capacity in bytes, or with a unit, such as V(4T).
+            type: str
+          free:
+            description: Free space in bytes, or with a unit. All of the capacity when it is left out.
+            type: str
+          type:
+            description: Type, such as V(VMFS) or V(nfs).
+            type: str
+          class:
+            description: Class, such as V(gold).
+            type: str
+          hosts:
+            description: Ids or names of the hosts that have it. Those of O(what_if.datastores_added[].like), or all hosts, when it is left out.
+            type: list
+            elements: str
+      datastores_changed:
+        description: Datastores of another size, with other free space, or closed. Each needs at least one change.
+        type: list
+        elements: dict
+        version_added: 1.3.0
+        suboptions:
+          datastore:
+            description: Id of the datastore, or its name if it is unique.
+            type: str
+            required: true
+          capacity:
+            description: Capacity in bytes, or with a unit, such as V(4T). The space in use stays the same.
+            type: str
+          free:
+            description: Free space in bytes, or with a unit.
+            type: str
+          filled_by:
+            description: Space that is in use in addition, in bytes or with a unit, such as V(500G). It may be more than is free.
+            type: str
+          filled_by_percent:
+            description: The same as a percentage of the capacity.
+            type: float
+          closed:
+            description: Whether the datastore takes no disks. Its disks may stay.
+            type: bool
+            default: false
+      guests_added:
+        description: Guests to add. They take their share of the host and the datastores that they are on.
+        type: list
+        elements: dict
+        version_added: 1.3.0
+        suboptions:
+          name:
+            description: Name of the guest. No other guest may have it.
+            type: str
+            required: true
+          like:
+            description: Id or name of the guest to copy all facts from that are not set here.
+            type: str
+            required: true
+          count:
+            description: Number of guests. Numbers from 1 on are added to the name of more than one.
+            type: int
+            default: 1
+          host:
+            description: Id or name of the host. That of O(what_if.guests_added[].like) when it is left out.
+            type: str
+          disks:
+            description: Disks. Those of O(what_if.guests_added[].like) when they are left out.
+            type: list
+            elements: dict
+            suboptions:
+              datastore:
+                description: Id or name of the datastore.
+                type: str
+                required: true
+              size:
+                description: Size in bytes, or with a unit, such as V(100G).
+                type: str
+                required: true
+              used:
+                description: Space that the disk takes on the datastore, in bytes or with a unit. All of its size when it is left out.
+                type: str
       guests_grown:
         description: Guests whose usage and assigned resources change.
         type: list
@@ -96,6 +205,22 @@ options:
             description: Factor of the change.
             type: float
             required: true
+      disks_grown:
+        description: Thin disks that take more space than now, at most their size. Without a datastore or guest, all thin disks.
+        type: list
+        elements: dict
+        version_added: 1.3.0
+        suboptions:
+          percent:
+            description: How much more they take, as a percentage of the space that they take now.
+            type: float
+            required: true
+          datastore:
+            description: Id or name of the datastore that they are on.
+            type: str
+          guest:
+            description: Id or name of the guest that they belong to.
+            type: str
       rules_added:
         description: Rules to add.
         type: list
@@ -206,6 +331,21 @@ EXAMPLES = r"""
       hosts_removed: [esx3.example.com]
       rules_added:
         - {name: db, kind: anti_affinity, guests: [vm-11, vm-12]}
+
+- name: Plan for one datastore less, a new one, and thin disks that have grown by half
+  evenkeel.cluster.balance_plan:
+    snapshot_path: /var/lib/evenkeel/production.snapshot.json
+    goal: storage
+    storage:
+      utilisation: 80
+    what_if:
+      datastores_removed: [nfs3]
+      datastores_added:
+        - {name: nfs9, like: nfs1, capacity: 8T}
+      datastores_changed:
+        - {datastore: nfs2, filled_by_percent: 20}
+      disks_grown:
+        - {percent: 50, datastore: nfs1}
 
 - name: At most 20 migrations, memory tighter than cpu, the licence server stays
   evenkeel.cluster.balance_plan:

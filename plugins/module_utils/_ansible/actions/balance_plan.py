@@ -71,11 +71,23 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
 
 
 def _plan(options: BalancePlanOptions, policy: Policy) -> Plan:
-    snapshot = snapshot_of(options)
-    if options.what_if:
-        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(options.what_if)))
-    plan = make_plan(with_refusals(snapshot, options.refusals or ()), policy)
-    return replace(plan, hypothetical=bool(options.what_if))
+    snapshot = with_refusals(snapshot_of(options), options.refusals or ())
+    if not options.what_if:
+        return make_plan(snapshot, policy)
+    return hypothetical_plan(snapshot, policy, Overrides.from_json(what_if_of(options.what_if)))
+
+
+def hypothetical_plan(snapshot: Snapshot, policy: Policy, overrides: Overrides) -> Plan:
+    """The plan for the cluster with the changes of what_if, which can't be applied."""
+    plan = make_plan(apply_overrides(snapshot, overrides), policy)
+    notices = plan.notices
+    if overrides.of_datastores and policy.storage is None:
+        notices = (
+            *notices,
+            "what_if changes datastores or disks, but no disk is moved because the policy has no storage. "
+            "Set storage or goal: storage",
+        )
+    return replace(plan, hypothetical=True, notices=notices)
 
 
 def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshot as it would be: a host more or fewer, a guest grown, a rule added."""
+"""The snapshot as it would be: a host or datastore more or fewer, a guest added or grown, a rule added."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..._model.lookup import find_one
 from ..._model.overrides import GrownGuest, NewHost, Overrides
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..errors import PlanningError
+from .what_if_datastores import with_datastores_changed, with_disks_grown, with_guests_added, with_new_host
 
 
 def apply_overrides(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
-    """Raises UnknownName and AmbiguousName for a host or guest of a name that none or several have, and
-    PlanningError for a name that is taken.
+    """Raises UnknownName and AmbiguousName for a host, guest or datastore of a name that none or several
+    have, InputError for a value that does not fit, and PlanningError for a name that is taken.
 
     A removed host is one in maintenance: its guests are still there, and have to go somewhere. A returned one
     is in maintenance no more.
@@ -34,9 +35,13 @@ def apply_overrides(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
     guests = tuple(_grown(guest, grown.get(guest.id)) for guest in snapshot.guests)
     more = _growth(snapshot.guests, guests)
     hosts = tuple(_carrying(host, more.get(host.id, {})) for host in hosts)
-    return replace(
-        snapshot, hosts=hosts, guests=guests, rules=(*snapshot.rules, *_rules(snapshot, overrides))
-    )
+    rules = (*snapshot.rules, *_rules(snapshot, overrides))
+    changed = replace(snapshot, hosts=hosts, guests=guests, rules=rules)
+    for index, item in enumerate(overrides.hosts_added):
+        like = find_one(snapshot.hosts, "host", item.like, f"what_if.hosts_added[{index}].like")
+        changed = with_new_host(changed, item.name, like.id)
+    changed = with_datastores_changed(changed, overrides)
+    return with_disks_grown(with_guests_added(changed, overrides.guests_added), overrides.disks_grown)
 
 
 def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
