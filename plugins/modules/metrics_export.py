@@ -13,8 +13,8 @@ version_added: 1.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Writes the loads of a cluster, its datastores, its plan, and the migrations and moves of disks of a run as metrics into a file for the textfile collector of node_exporter,
-    or pushes them to a Pushgateway, or both.
+  - Writes the loads of a cluster, its datastores, its plan, and the migrations and moves of disks of a run as metrics into a file for
+    the textfile collector of node_exporter, or pushes them to a Pushgateway, or both.
   - Counters, such as C(evenkeel_migrations_total), continue from the file of the run before. A file that is removed or that cannot be
     read makes them begin at 0, which Prometheus takes for a restart.
   - The time of the last good run is kept when a run fails.

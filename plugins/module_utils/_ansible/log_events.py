@@ -12,7 +12,7 @@ from .._execution.job import MigrationJob
 from .._execution.progress import Progress
 from .._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome, Result
 from .._model.placement import Placement
-from .._model.plan import Plan
+from .._model.plan import Plan, StoragePlan
 from .log import Level, Log
 
 _LEVEL_OF_RESULT: Mapping[Result, Level] = {
@@ -47,6 +47,7 @@ def log_plan(log: Log, plan: Plan) -> None:
         spread_before=dict(plan.before.spread),
         spread_after=dict(plan.after.spread),
         hypothetical=plan.hypothetical or None,
+        **({} if plan.storage is None else _storage_numbers(plan.storage)),
     )
     for migration in plan.migrations:
         log.write(
@@ -61,7 +62,10 @@ def log_plan(log: Log, plan: Plan) -> None:
             why=migration.why,
             memory=migration.cost.memory,
         )
-    for item in plan.unresolved:
+    storage = plan.storage
+    if storage is not None:
+        _log_disk_moves(log, storage)
+    for item in (*plan.unresolved, *(() if storage is None else storage.unresolved)):
         waits = item.code == "not_sustained"
         log.write(
             "info" if waits else "warning",
@@ -79,7 +83,7 @@ def log_plan(log: Log, plan: Plan) -> None:
             source=_host(plan, stays.host),
             why=stays.why,
         )
-    for notice in plan.notices:
+    for notice in (*plan.notices, *(() if storage is None else storage.notices)):
         log.write("warning", "notice", why=notice)
     for host_id, before in plan.before.hosts.items():
         after = plan.after.hosts.get(host_id)
@@ -91,6 +95,55 @@ def log_plan(log: Log, plan: Plan) -> None:
             used_after=None if after is None else dict(after.used),
             guests_before=before.guests,
             guests_after=None if after is None else after.guests,
+        )
+
+
+def _storage_numbers(storage: StoragePlan) -> Mapping[str, Any]:
+    return {
+        "disk_moves": len(storage.moves),
+        "bytes": storage.proof.bytes,
+        "bytes_lower_bound": storage.proof.bytes_lower_bound,
+        "bytes_optimal": storage.proof.optimal,
+    }
+
+
+def _log_disk_moves(log: Log, storage: StoragePlan) -> None:
+    """Each move of disks with its reason, disks that stay, and with debug the datastores."""
+    for move in storage.moves:
+        log.write(
+            "info",
+            "disk_move_planned",
+            step=move.step,
+            guest=move.guest.name,
+            guest_id=move.guest.id,
+            disks=list(move.disks),
+            source=move.source,
+            target=move.target,
+            kind=move.kind,
+            why=move.why,
+            bytes=move.bytes,
+        )
+    for stays in storage.immovable:
+        log.write(
+            "debug",
+            "immovable",
+            guest=stays.guest.name,
+            guest_id=stays.guest.id,
+            disks=list(stays.disks),
+            source=stays.datastore,
+            why=stays.why,
+        )
+    for place, before in storage.before.datastores.items():
+        after = storage.after.datastores.get(place)
+        log.write(
+            "debug",
+            "datastore",
+            datastore=place,
+            percent_before=before.percent,
+            percent_after=None if after is None else after.percent,
+            latency=before.latency,
+            disks_before=before.disks,
+            disks_after=None if after is None else after.disks,
         )
 
 
@@ -155,6 +208,7 @@ class RunEvents:
             common = {
                 "step": disks.step,
                 "guest": disks.guest,
+                "guest_id": self._guest_id(disks.step),
                 "disks": list(disks.disks),
                 "source": disks.source,
                 "target": disks.target,
@@ -211,5 +265,5 @@ class RunEvents:
         return host if self._work is None else self._work.names.get(host, host)
 
     def _guest_id(self, step: int) -> str | None:
-        migrations = () if self._work is None else self._work.migrations
-        return next((one.guest.id for one in migrations if one.step == step), None)
+        steps = () if self._work is None else (*self._work.migrations, *self._work.disk_moves)
+        return next((one.guest.id for one in steps if one.step == step), None)

@@ -14,6 +14,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.log import LogOptions, open_log
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 from ansible_collections.evenkeel.cluster.tests.support.module_in_process import failure, result
 
 CLUSTER = generate(Shape(hosts=4, guests=24, seed=3)).to_json()
@@ -59,6 +63,48 @@ def test_a_line_for_each_decision_and_migration(tmp_path: Path, monkeypatch: pyt
     planned = [(line["guest_id"], line["target"], bool(line["why"])) for line in found if "kind" in line]
     ended = [(line["guest_id"], line["target"], True) for line in found if line["event"] == "migration_ended"]
     assert sorted(planned) == sorted(ended)
+
+
+def test_a_plan_for_datastores_has_a_line_for_each_of_its_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "evenkeel.log"
+    snapshot = generate_storage(StorageShape(datastores=5, disks=40, seed=3, fill=0.65, rules=1)).to_json()
+    for disk in snapshot["guests"][0]["disks"]:  # type: ignore[index]
+        disk["blockers"] = ["snapshot_chain"]
+    full = {"names": ["ds01"]}
+    options = {
+        "snapshot": snapshot,
+        "goal": "storage",
+        "storage": {"utilisation": 75, "evacuate": full, "exclude": {"guests": {"names": ["no-such"]}}},
+        "log": str(file),
+        "log_level": "debug",
+    }
+    found = result("balance_plan", options, monkeypatch, check_mode=False)
+    storage = found["plan"]["storage"]
+    said = lines(file)
+    first = said[0]
+    assert (first["event"], first["disk_moves"], first["bytes"], first["bytes_lower_bound"]) == (
+        "planned",
+        len(storage["moves"]),
+        storage["proof"]["bytes"],
+        storage["proof"]["bytes_lower_bound"],
+    )
+    assert [
+        (one["step"], one["guest_id"], one["disks"], one["source"], one["target"], one["kind"], one["why"])
+        for one in said
+        if one["event"] == "disk_move_planned"
+    ] == [
+        (one["step"], one["guest"]["id"], one["disks"], one["from"], one["to"], one["kind"], one["why"])
+        for one in storage["moves"]
+    ]
+    unresolved = [(one["what"], one["why"]) for one in said if one["event"] == "unresolved"]
+    assert unresolved == [(one["what"], one["why"]) for one in storage["unresolved"]]
+    assert [one["why"] for one in said if one["event"] == "notice"] == found["notices"] != []
+    places = {one["datastore"]: one["disks_after"] for one in said if one["event"] == "datastore"}
+    assert places == {name: one["disks"] for name, one in storage["after"]["datastores"].items()}
+    stays = [one["disks"] for one in said if one["event"] == "immovable"]
+    assert stays == [one["disks"] for one in storage["immovable"]]
 
 
 def test_the_page_has_every_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
