@@ -58,6 +58,8 @@ INTERNAL = frozenset(
     {
         "balance_again",
         "balance_block",
+        "balance_disks_now",
+        "balance_disks_of_run",
         "balance_earlier",
         "balance_digest_later",
         "balance_digest_of",
