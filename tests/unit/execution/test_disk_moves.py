@@ -31,7 +31,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storag
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import DiskMoveOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import DiskMove, GuestRef
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    ClusterRef,
+    Snapshot,
+    StorageRule,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     AuthenticationFailed,
     Unreachable,
@@ -155,6 +159,7 @@ class Run:
     journal: Path | None = None
     stop: StopSignal = field(default_factory=StopSignal)
     platform_type: type[RehearsalPlatform] = RehearsalPlatform
+    rules: Sequence[StorageRule] = ()
     clock: SteppedClock = field(default_factory=SteppedClock)
 
     def __post_init__(self) -> None:
@@ -172,6 +177,8 @@ class Run:
             },
             timeout=self.timeout,
             last_step=max(one.step for one in self.moves),
+            rules=self.rules,
+            ignored=frozenset({("4", "ide2")}),
         )
 
     def run(self, halted: str | None = None) -> DiskMovesEnd:
@@ -313,6 +320,67 @@ def test_an_old_copy_that_cannot_be_deleted_is_named(tmp_path: Path) -> None:
     assert (end.status, end.outcomes[0].result) == ("done", "migrated")
     assert end.outcomes[0].left_behind == ("old copy of scsi0: full",)
     assert run.free() == {"full": 50, "free": 90}
+
+
+def test_a_datastore_whose_free_space_is_no_longer_reported_takes_nothing(cluster: Path) -> None:
+    change(cluster, "free", free=None)
+    run = Run(cluster, [move(1, "1"), move(2, "2", "spare")])
+    end = run.run()
+    assert (end.status, results(end)) == ("partial", ["skipped", "migrated"])
+    assert end.outcomes[0].why == "the free space of datastore free is not reported"
+
+
+def relocate(path: Path, name: str, *disks: dict[str, object]) -> None:
+    """As somebody else moves the disks of a guest meanwhile."""
+    data = json.loads(path.read_text())
+    for entry in data["guests"]:
+        if entry["id"] == name:
+            entry["disks"] = list(disks)
+    path.write_text(json.dumps(data))
+
+
+def rule(*guests: str, disks: tuple[str, ...] = (), kind: Any = "anti_affinity") -> StorageRule:
+    return StorageRule(name="web", kind=kind, guests=guests, disks=disks, source="policy:name_prefix")
+
+
+def test_a_rule_holds_also_where_another_disk_has_come_to_the_target_meanwhile(cluster: Path) -> None:
+    relocate(cluster, "4", disk("scsi0", "free"), disk("ide2", "spare"))
+    run = Run(
+        cluster, [move(1, "1"), move(2, "2", "spare"), move(3, "3")], rules=[rule("2", "4"), rule("1", "4")]
+    )
+    end = run.run()
+    assert results(end) == ["skipped", "migrated", "migrated"]
+    assert end.outcomes[0].why == "it would break rule web: disk scsi0 of guest 4 is on free"
+
+
+def test_disks_that_must_be_apart_never_meet_on_the_way(cluster: Path) -> None:
+    """The plan lets one wait for the other; a disk under way is on both of its datastores."""
+    relocate(cluster, "4", disk("scsi0", "free"))
+    moves = [replace(move(1, "4", "spare"), source="free"), move(2, "1", after=(1,))]
+    run = Run(cluster, moves, rules=[rule("1", "4")])
+    assert results(run.run()) == ["migrated", "migrated"]
+    relocate(cluster, "4", disk("scsi0", "free"))
+    relocate(cluster, "1", disk("scsi0", "full"))
+    hasty = Run(cluster, [moves[0], replace(moves[1], after=())], rules=[rule("1", "4")])
+    assert results(hasty.run()) == ["migrated", "skipped"]
+
+
+def test_disks_of_one_guest_stay_apart(cluster: Path) -> None:
+    relocate(cluster, "5", disk("scsi0", "full", 4), disk("scsi1", "free", 6))
+    run = Run(cluster, [move(1, "5", "free", "scsi0", size=4)], rules=[rule("5", disks=("scsi0", "scsi1"))])
+    end = run.run()
+    assert (results(end), end.outcomes[0].why) == (
+        ["skipped"], "it would break rule web: disk scsi1 is on free",
+    )  # fmt: skip
+
+
+def test_guests_that_must_be_together_end_together(cluster: Path) -> None:
+    together = rule("1", "2", kind="affinity")
+    alone = Run(cluster, [move(1, "1")], rules=[together]).run()
+    assert (results(alone), alone.outcomes[0].why) == (
+        ["skipped"], "it would break rule web: disks of guest 2 stay on full",
+    )  # fmt: skip
+    assert results(Run(cluster, [move(1, "1"), move(2, "2")], rules=[together]).run()) == ["migrated"] * 2
 
 
 def test_a_datastore_that_has_filled_up_meanwhile_takes_nothing(cluster: Path) -> None:

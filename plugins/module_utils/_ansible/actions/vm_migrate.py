@@ -30,6 +30,7 @@ from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan, StorageState
 from ..._model.policy.policy import Limits, Policy
+from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
 from ..._model.text.wording import readable
 from ..._planning.external_balancer import active_balancer, defers
@@ -37,6 +38,7 @@ from ..._planning.model.rules import resolve_rules
 from ..._planning.report.cluster_state import present_state
 from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
+from ..._planning.storage.rules import resolve_storage_rules
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..._platforms.storage_protocol import StoragePlatform
@@ -459,6 +461,7 @@ def _disk_job(
         timeout=options.disk_timeout,
         last_step=work.last_step,
         settling_seconds=settling,
+        rules=resolve_storage_rules(before, plan.policy.storage or StoragePolicy())[0],
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ..._model.datastores import datastores_of
 from ..._model.plan import DiskMove, Plan
-from ..._model.snapshot import ClusterRef, Snapshot
+from ..._model.snapshot import ClusterRef, Snapshot, StorageRule
 from ..._platforms.storage_protocol import DiskMoveRequest
 
 # How many times its estimated duration a move may take, where no time limit is set.
@@ -24,7 +24,8 @@ class DiskMoveJob:
     """Moves of disks of one cluster in a safe order, and how full a datastore may get. `reach` are the hosts
     that have a datastore, by its id, `sizes` the sizes of disks by guest and disk, and `names` say how people
     know hosts, by id. `timeout` is the time limit of one move, None for one that its estimate suggests.
-    `settling_seconds`: for how long after a move the platform may show the space of before it.
+    `settling_seconds`: for how long after a move the platform may show the space of before it. `rules` must
+    hold; disks that are `ignored` by them, by guest and disk, are no disks of the guest's own.
     """
 
     cluster: ClusterRef
@@ -37,6 +38,8 @@ class DiskMoveJob:
     timeout: float | None = None
     last_step: int = 0
     settling_seconds: float = MAX_SETTLING_SECONDS
+    rules: Sequence[StorageRule] = ()
+    ignored: frozenset[tuple[str, str]] = frozenset()
 
     def name(self, host: str) -> str:
         return self.names.get(host, host)
@@ -99,8 +102,11 @@ def disk_move_job(
     timeout: float | None,
     last_step: int,
     settling_seconds: float,
+    rules: Sequence[StorageRule] = (),
 ) -> DiskMoveJob | None:
-    """The moves of disks of a plan, for the cluster as it is; None when it has none."""
+    """The moves of disks of a plan, for the cluster as it is; None when it has none. `rules` are those of the
+    cluster as it is now.
+    """
     if plan.storage is None or not plan.storage.moves:
         return None
     policy = plan.policy.storage
@@ -120,4 +126,11 @@ def disk_move_job(
         timeout=timeout,
         last_step=last_step,
         settling_seconds=min(settling_seconds, MAX_SETTLING_SECONDS),
+        rules=rules,
+        ignored=frozenset(
+            (guest.id, disk.id)
+            for guest in snapshot.guests
+            for disk in guest.disks
+            if disk.id is not None and "cdrom" in disk.blockers
+        ),
     )

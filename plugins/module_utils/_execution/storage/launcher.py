@@ -18,6 +18,7 @@ from ..migration_tracker import SUCCESSFUL
 from ..preflight import PreflightResult
 from .job import DiskMoveJob, DiskSlots, request_for
 from .preflight import disk_preflight, disks_elsewhere
+from .rule_check import DiskRuleCheck
 from .tracker import DiskMoveTracker
 
 # Errors that leave open whether the platform has heard of a start.
@@ -46,6 +47,7 @@ class DiskLauncher:
         self._busy: dict[int, float] = {}
         # When the platform may be asked again about a step, and after how long once more.
         self._again: dict[int, tuple[float, float]] = {}
+        self._rule_check = DiskRuleCheck(job.rules, job.ignored)
 
     def take_over(self) -> None:
         """Count what an earlier part of this run has done as done by this one."""
@@ -159,6 +161,8 @@ class DiskLauncher:
     def _start(self, move: DiskMove, now: StorageNow) -> None:
         if self._clock.monotonic() < self._again.get(move.step, (0.0, 0.0))[0]:
             return
+        if not self._keeps_rules(move, now):
+            return
         guest = now.guests[move.guest.id]
         try:
             prepared = self._platform.prepare_disk_move(request_for(move, guest.host))
@@ -180,6 +184,28 @@ class DiskLauncher:
                 self._tracker.end_pending(move, "failed", str(error))
         else:
             self._tracker.started(move, guest.host, task, at)
+
+    def _keeps_rules(self, move: DiskMove, now: StorageNow) -> bool:
+        """Whether it breaks no rule, as far as all disks that decide that can be seen; otherwise it is asked
+        again, or ended. A move back restores what was there before.
+        """
+        members = () if move.kind == "rollback" else self._rule_check.members(move)
+        if not members:
+            return True
+        try:
+            guests = self._platform.look_at_storage(members).guests
+        except PlatformError:
+            # The next look of the run says what is wrong with the platform.
+            return False
+        hidden = [name for name, guest in guests.items() if guest.busy is not None and not guest.disks]
+        if hidden:
+            if self._has_waited(move):
+                self.end_pending(move, now, f"it is not known where the disks of guest {hidden[0]} are")
+            return False
+        why = self._rule_check.with_move(move, guests, self._tracker.underway, self._tracker.pending)
+        if why is not None:
+            self.end_pending(move, now, why)
+        return why is None
 
 
 def _longest_chain_first(pending: Sequence[DiskMove]) -> list[DiskMove]:

@@ -75,7 +75,8 @@ def _free_space(
     """
     target = now.datastores[move.target]
     if target.capacity is None or target.free is None:
-        return GO
+        # A storage that does not answer for a moment reports no size.
+        return PreflightResult("busy", f"the free space of datastore {move.target} is not reported")
     percent = 100.0 if move.kind in _UNLIMITED else job.utilisation
     ceiling = min(int(target.capacity * percent / 100), target.capacity - job.reserve)
     arriving = sum(other.room for other in taking_room if other.target == move.target)
