@@ -3,7 +3,8 @@
 """Every file in scenarios/presets/: a story, a cluster, the preset of another system, and what must come out.
 
 `rounds` carries plans out one after the other, as a schedule would, and looks at the last; `settles_in`
-counts them until there is nothing left to do.
+counts them until there is nothing left to do. With datastores, `moves` counts moves, `gib` is what they
+copy, `places` says where all disks of a guest are then, and `percent` how full datastores may be at most.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.disk_moves import (
+    MovedDisks,
+    snapshot_after_disk_moves,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan, StoragePlan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.presets import PRESETS, Preset
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
@@ -27,7 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapsho
     snapshot_after,
 )
 
-from .preset_clusters import cluster
+from .preset_clusters import GIB, cluster
 
 FOLDER = Path(__file__).parent / "scenarios" / "presets"
 FILES = sorted(FOLDER.glob("*/*.yml"))
@@ -41,10 +46,15 @@ EXPECTED = {
     "bound",
     "broken",
     "emptied",
+    "disks",
     "first",
+    "gib",
     "immovable",
     "kinds",
     "migrations",
+    "moves",
+    "notices",
+    "percent",
     "places",
     "policy",
     "settles_in",
@@ -68,6 +78,9 @@ def test_scenario(file: Path) -> None:
     for _round in range(scenario.get("rounds", 1) - 1):
         snapshot = snapshot_after(snapshot, plan(snapshot, policy))
     result = plan(snapshot, policy)
+    if policy.goal == "storage":
+        check_storage(result, snapshot, policy, scenario["expect"])
+        return
     check(result, snapshot, scenario["expect"])
     if "settles_in" in scenario["expect"]:
         assert rounds_until_settled(snapshot, policy) == scenario["expect"]["settles_in"]
@@ -95,6 +108,59 @@ def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
         assert any(text in line for line in told), told
     check_migrations(result, snapshot, expect)
     check_state(result, expect)
+
+
+def check_storage(result: Plan, snapshot: Snapshot, policy: Policy, expect: Mapping[str, Any]) -> None:
+    assert expect
+    assert set(expect) <= EXPECTED
+    found = result.storage
+    assert found is not None
+    assert not result.migrations
+    told = [f"{item.what}: {item.why}" for item in found.unresolved]
+    assert result.status == expect.get("status", result.status), told
+    assert len(found.moves) == expect["moves"], found.moves
+    assert bool(told) == bool(expect.get("unresolved")), told
+    for text in expect.get("unresolved", []):
+        assert any(text in line for line in told), told
+    for text in expect.get("notices", []):
+        assert any(text in line for line in found.notices), found.notices
+    if "gib" in expect:
+        assert found.proof.bytes == expect["gib"] * GIB
+    if "bound" in expect:
+        assert found.proof.bytes_lower_bound == expect["bound"] * GIB
+    check_disks(found, snapshot, expect)
+    if "broken" in expect:
+        assert [violation.rule for violation in found.after.violations] == expect["broken"]
+    for name, most in expect.get("percent", {}).items():
+        assert (found.after.datastores[name].percent or 0.0) <= most + 1e-3, found.after.datastores[name]
+    check_policy(result, expect)
+    again = plan(after_disk_moves(snapshot, found), policy).storage
+    assert again is not None
+    assert again.moves == ()
+
+
+def check_disks(found: StoragePlan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
+    guests = after_disk_moves(snapshot, found).guests
+    places = {guest.name: {disk.datastore for disk in guest.disks} for guest in guests}
+    assert {name: places[name] for name in expect.get("places", {})} == {
+        name: {where} for name, where in expect.get("places", {}).items()
+    }
+    disks = {f"{guest.name} {disk.id}": disk.datastore for guest in guests for disk in guest.disks}
+    assert {name: disks[name] for name in expect.get("disks", {})} == expect.get("disks", {})
+    for group in expect.get("apart", []):
+        assert len(set().union(*(places[name] for name in group))) == len(group), places
+    kinds = {move.guest.name: move.kind for move in found.moves}
+    assert {guest: kinds.get(guest) for guest in expect.get("kinds", {})} == expect.get("kinds", {})
+    for guest, text in expect.get("why", {}).items():
+        assert any(text in move.why for move in found.moves if move.guest.name == guest), found.moves
+    immovable = {item.guest.name: item.why for item in found.immovable}
+    for guest, text in expect.get("immovable", {}).items():
+        assert text in immovable.get(guest, ""), found.immovable
+
+
+def after_disk_moves(snapshot: Snapshot, found: StoragePlan) -> Snapshot:
+    moves = [MovedDisks(guest=move.guest.id, disks=move.disks, target=move.target) for move in found.moves]
+    return snapshot_after_disk_moves(snapshot, moves)
 
 
 def check_migrations(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
@@ -127,6 +193,10 @@ def check_state(result: Plan, expect: Mapping[str, Any]) -> None:
     immovable = {item.guest.name: item.why for item in result.immovable}
     for guest, text in expect.get("immovable", {}).items():
         assert text in immovable.get(guest, ""), result.immovable
+    check_policy(result, expect)
+
+
+def check_policy(result: Plan, expect: Mapping[str, Any]) -> None:
     for path, value in expect.get("policy", {}).items():
         found: Any = result.policy.to_json()
         for part in path.split("."):
@@ -136,10 +206,7 @@ def check_state(result: Plan, expect: Mapping[str, Any]) -> None:
 
 def test_every_preset_has_its_scenarios() -> None:
     counts = Counter(file.parent.name for file in FILES)
-    # Those for datastores are tested in storage/.
-    hosts = {name for name, preset in PRESETS.items() if preset["goal"] != "storage"}
-    assert set(get_args(Preset)) == set(PRESETS)
-    assert set(counts) == hosts
+    assert set(get_args(Preset)) == set(PRESETS) == set(counts)
     assert min(counts.values()) >= FEWEST, counts
 
 
