@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[3]
 GIB = 1024**3
 TAKEN_AT = "2026-11-20T22:00:00Z"
 LATER = "2026-11-20T23:00:00Z"
@@ -77,11 +79,22 @@ def cluster(
     return path
 
 
-def play(role: str, path: Path, *options: str, **variables: Any) -> tuple[int, str]:
-    """The exit code and the words of a playbook with one role."""
+def play(
+    role: str, path: Path, *options: str, of_play: Mapping[str, Any] | None = None, **variables: Any
+) -> tuple[int, str]:
+    """The exit code and the words of a playbook with one role; `of_play` are variables that do not come from
+    the command line.
+    """
     folder = path.parent
     common = {"balance_platform": "rehearsal", "balance_rehearsal_path": str(path)}
-    tasks = [{"hosts": "localhost", "gather_facts": False, "roles": [f"evenkeel.cluster.{role}"]}]
+    tasks = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": dict(of_play or {}),
+            "roles": [f"evenkeel.cluster.{role}"],
+        }
+    ]
     (folder / "play.yml").write_text(json.dumps(tasks))
     (folder / "variables.json").write_text(json.dumps({**common, **variables}))
     programs = Path(sys.executable).parent
@@ -193,3 +206,19 @@ def test_what_check_mode_lets_pass_the_run_does_and_the_other_way_round(tmp_path
     assert [code for code, _words in results] == [2, 2]
     assert all("lost (it is in an unknown state (orphaned))" in words for _code, words in results)
     assert set(places(path).values()) == {"id-h1"}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_evacuation_copies_no_disks_unless_it_is_asked_to(tmp_path: Path, asked: bool) -> None:
+    path = tmp_path / "cluster.json"
+    shutil.copy(ROOT / "playbooks" / "files" / "example-datastores.json", path)
+    wanted = {"utilisation": 85}
+    # Both say something about datastores, and neither is meant.
+    of_play = {"balance_storage": {"utilisation": 80}, "balance_preset": "sdrs"}
+    code, words = play(
+        "evacuate", path, "--tags", "plan",
+        of_play=of_play, evacuate_hosts=["host1"], **({"evacuate_storage": wanted} if asked else {}),
+    )  # fmt: skip
+    assert code == 0, words
+    assert "empties host1" in words
+    assert ("datastores: balanced by" in words, "disks, wave 1" in words) == (asked, asked), words

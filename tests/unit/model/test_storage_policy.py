@@ -27,6 +27,14 @@ def test_the_preset_has_what_storage_drs_does_by_default() -> None:
     assert (storage.keep_together, storage.max_spread) == (True, None)
 
 
+def test_the_preset_moves_no_disks_where_hosts_are_to_be_emptied() -> None:
+    wanted = {"preset": "sdrs", "goal": "evacuate", "evacuate": {"names": ["h1"]}}
+    assert Policy.from_json(wanted).storage is None
+    asked = Policy.from_json({**wanted, "storage": {"utilisation": 85}}).storage
+    assert asked is not None
+    assert asked.utilisation == 85
+
+
 @pytest.mark.parametrize(
     ("storage", "text"),
     [

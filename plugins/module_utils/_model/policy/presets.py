@@ -84,7 +84,8 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 # What a preset says is not meant when the other one is given, or when this is the goal.
 _RIVALS: Final = {"aggressiveness": "max_spread"}
-_NOT_FOR_GOAL: Final = {"evacuate": ("max_migrations",), "consolidate": ("max_migrations",)}
+# Hosts that are emptied do not wait for copies of disks.
+_NOT_FOR_GOAL: Final = {"evacuate": ("max_migrations", "storage"), "consolidate": ("max_migrations",)}
 
 
 def with_preset(policy: object) -> object:
