@@ -213,6 +213,18 @@ options:
       max_bytes:
         description: Maximum sum of bytes that are copied, such as V(2T).
         type: str
+      relocate:
+        description:
+          - Whether a guest may be migrated to another host together with its disks, where no datastore of its own
+            host can take them. This is done for disks that must leave a datastore, because it is to be emptied,
+            is above O(storage.utilisation) or leaves less than O(storage.reserve), or because a rule or O(storage.placement)
+            does not hold; never to level.
+          - By default no guest is migrated for its disks, because its memory is copied as well and it ends up on
+            another host.
+          - A disk that only its host has is then copied even when O(allow_blockers) has no V(local_disk). Proxmox
+            VE takes no disk along that is on a shared storage.
+        type: bool
+        default: false
       max_per_datastore:
         description: Maximum concurrent moves per datastore, off it and onto it together.
         type: int
@@ -710,6 +722,23 @@ options:
             description: Name or ID of the host where the guest is to be.
             type: str
             required: true
+      disks_left_out:
+        description: Moves of disks that are not planned.
+        type: list
+        elements: dict
+        suboptions:
+          guest:
+            description: Name or ID of the guest.
+            type: str
+            required: true
+          disks:
+            description: IDs of disks of the guest. Defaults to all of its disks.
+            type: list
+            elements: str
+          datastore:
+            description: Name or ID of a datastore to which these disks are not moved. They stay where they are
+              when this is left out.
+            type: str
   seed:
     description: Seed of the random numbers. Another seed may find a different plan of the same quality.
     type: int

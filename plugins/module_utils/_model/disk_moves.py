@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .datastores import datastore_ids, datastores_of
@@ -68,11 +68,7 @@ def snapshot_after_disk_moves(snapshot: Snapshot, moves: Iterable[MovedDisks]) -
     places = {place.id: place for place in datastores_of(snapshot)}
     ids = datastore_ids(snapshot)
     guests = {guest.id: guest for guest in snapshot.guests}
-    on: dict[str, list[Disk]] = {}
-    for guest in snapshot.guests:
-        for disk in guest.disks:
-            on.setdefault(ids.get((guest.host, disk.datastore), ""), []).append(disk)
-    shares = {name: estimated_share(place, on.get(name, ())) or 0.0 for name, place in places.items()}
+    shares = estimated_shares(snapshot)
     more: dict[str, int] = {}
     traffic: dict[str, float] = {}
     for move in moves:
@@ -83,35 +79,65 @@ def snapshot_after_disk_moves(snapshot: Snapshot, moves: Iterable[MovedDisks]) -
             if disk.id not in move.disks or source is None or source == target.id:
                 disks.append(disk)
                 continue
-            taken, leaves = taken_on(disk, target), taken_by(disk)
-            if leaves is None:
-                leaves = round((disk.size or 0) * shares[source])
-            more[source] = more.get(source, 0) - leaves
-            more[target.id] = more.get(target.id, 0) + taken
+            more[source] = more.get(source, 0) - freed_by(disk, shares[source])
+            more[target.id] = more.get(target.id, 0) + taken_on(disk, target)
             traffic[source] = traffic.get(source, 0) - (disk.disk_io or 0)
             traffic[target.id] = traffic.get(target.id, 0) + (disk.disk_io or 0)
-            known = disk.used is not None or target.thin is not True
-            thin = disk.thin if target.thin is not False else False
-            disks.append(replace(disk, datastore=target.name, used=taken if known else None, thin=thin))
+            disks.append(disk_on(disk, target))
         guests[guest.id] = replace(guest, disks=tuple(disks))
-    after = {
-        name: _carrying(place, more[name], traffic[name]) if name in more else place
-        for name, place in places.items()
+    return with_space_taken(
+        replace(snapshot, guests=tuple(guests[guest.id] for guest in snapshot.guests)), more, traffic
+    )
+
+
+def estimated_shares(snapshot: Snapshot) -> Mapping[str, float]:
+    """By id of a datastore, the share of their size that disks of unknown use take there."""
+    ids = datastore_ids(snapshot)
+    on: dict[str, list[Disk]] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            on.setdefault(ids.get((guest.host, disk.datastore), ""), []).append(disk)
+    return {
+        place.id: estimated_share(place, on.get(place.id, ())) or 0.0 for place in datastores_of(snapshot)
     }
+
+
+def freed_by(disk: Disk, share: float) -> int:
+    """Bytes that are free on its datastore once a disk has left it. share: as in estimated_shares."""
+    taken = taken_by(disk)
+    return round((disk.size or 0) * share) if taken is None else taken
+
+
+def disk_on(disk: Disk, target: Datastore) -> Disk:
+    """A disk once it has been copied to a datastore."""
+    known = disk.used is not None or target.thin is not True
+    thin = disk.thin if target.thin is not False else False
+    used = taken_on(disk, target) if known else None
+    return replace(disk, datastore=target.name, used=used, thin=thin)
+
+
+def with_space_taken(snapshot: Snapshot, more: Mapping[str, int], traffic: Mapping[str, float]) -> Snapshot:
+    """The snapshot with more bytes in use on datastores, and more bytes per second read and written, by their
+    ids; where it is less, the amount is below 0.
+    """
+    ids = datastore_ids(snapshot)
+    after = [
+        _carrying(place, more[place.id], traffic.get(place.id, 0.0)) if place.id in more else place
+        for place in snapshot.datastores
+    ]
     hosts = []
     for host in snapshot.hosts:
         seen = {}
         for name, entry in host.datastores.items():
             identity = ids.get((host.id, name))
-            if identity in more and entry.free is not None:
+            if identity is not None and identity in more and entry.free is not None:
                 entry = replace(entry, free=max(0, entry.free - more[identity]))
             seen[name] = entry
         hosts.append(replace(host, datastores=seen))
     return replace(
         snapshot,
         hosts=tuple(hosts),
-        guests=tuple(guests[guest.id] for guest in snapshot.guests),
-        datastores=tuple(after[place.id] for place in snapshot.datastores),
+        datastores=tuple(after),
     )
 
 

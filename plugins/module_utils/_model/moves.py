@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from .datastores import datastore_ids, datastores_of
+from .disk_moves import disk_on, estimated_shares, freed_by, taken_on, with_space_taken
 from .loads import PRESSURES, guest_load, local_storage, pressure_shares
-from .snapshot import Datastore, Guest, Host, HostDatastore, Snapshot
+from .snapshot import Datastore, Disk, Guest, Host, HostDatastore, Snapshot
 
 _NO_MOST = float("inf")
 
@@ -25,7 +27,12 @@ def snapshot_after_moves(
     `storage` says of a guest which datastores its disks leave for which; the others keep their names.
 
     A load that the host does not report stays unknown. A guest that holds no memory takes its disks alone.
+    Disks that come to a shared datastore, or to one of another name, take there what they take after a move
+    of disks.
     """
+    relocated = _relocated_disks(snapshot, targets, storage)
+    if relocated:
+        return _with_relocated_disks(snapshot, targets, storage, relocated)
     moving = [guest for guest in snapshot.guests if targets.get(guest.id, guest.host) != guest.host]
     if not moving:
         return snapshot
@@ -70,6 +77,86 @@ def snapshot_after_moves(
         ),
         datastores=tuple(_with_what_moved(place, hosts, free) for place in snapshot.datastores),
     )
+
+
+def _relocated_disks(
+    snapshot: Snapshot, targets: Mapping[str, str], storage: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, frozenset[str]]:
+    """By guest that migrates, the names of those datastores whose disks go to a shared datastore, to one of
+    another name, or from a shared one.
+    """
+    ids, hosts = datastore_ids(snapshot), {host.id: host for host in snapshot.hosts}
+    found: dict[str, frozenset[str]] = {}
+    for guest in snapshot.guests:
+        target = targets.get(guest.id, guest.host)
+        goes = storage.get(guest.id, {}) if target != guest.host and target in hosts else {}
+        names = set()
+        for name in {disk.datastore for disk in guest.disks} & set(goes):
+            here, there = hosts[guest.host].datastores.get(name), hosts[target].datastores.get(goes[name])
+            places = ids.get((guest.host, name)), ids.get((target, goes[name]))
+            if here is None or there is None or None in places or places[0] == places[1]:
+                continue
+            if name != goes[name] or here.shared or there.shared:
+                names.add(name)
+        if names:
+            found[guest.id] = frozenset(names)
+    return found
+
+
+def _with_relocated_disks(
+    snapshot: Snapshot,
+    targets: Mapping[str, str],
+    storage: Mapping[str, Mapping[str, str]],
+    relocated: Mapping[str, frozenset[str]],
+) -> Snapshot:
+    """The guests migrate without these disks; then the disks are where they go."""
+    ids, places = datastore_ids(snapshot), {place.id: place for place in datastores_of(snapshot)}
+    shares = estimated_shares(snapshot)
+    more: dict[str, int] = {}
+    traffic: dict[str, float] = {}
+    own: dict[str, float] = {}
+    arrived: dict[str, tuple[Disk | None, ...]] = {}
+    bare = []
+    for guest in snapshot.guests:
+        names = relocated.get(guest.id, frozenset())
+        if not names:
+            bare.append(guest)
+            continue
+        disks: list[Disk | None] = []
+        for disk in guest.disks:
+            if disk.datastore not in names:
+                disks.append(None)
+                continue
+            host = targets[guest.id]
+            source = ids[guest.host, disk.datastore]
+            target = places[ids[host, storage[guest.id][disk.datastore]]]
+            frees, takes = freed_by(disk, shares[source]), taken_on(disk, target)
+            for place, holder, amount, moving in (
+                (places[source], guest.host, -frees, -(disk.disk_io or 0.0)),
+                (target, host, takes, disk.disk_io or 0.0),
+            ):
+                more[place.id] = more.get(place.id, 0) + amount
+                traffic[place.id] = traffic.get(place.id, 0.0) + moving
+                if not place.shared:
+                    own[holder] = own.get(holder, 0.0) + amount
+            disks.append(disk_on(disk, target))
+        arrived[guest.id] = tuple(disks)
+        bare.append(replace(guest, disks=tuple(disk for disk in guest.disks if disk.datastore not in names)))
+    after = snapshot_after_moves(replace(snapshot, guests=tuple(bare)), targets, storage)
+    guests = []
+    for guest in after.guests:
+        if guest.id in arrived:
+            rest = iter(guest.disks)
+            guest = replace(
+                guest, disks=tuple(next(rest) if disk is None else disk for disk in arrived[guest.id])
+            )
+        guests.append(guest)
+    hosts = []
+    for one in after.hosts:
+        used = dict(one.used)
+        _add(used, "storage", own.get(one.id, 0.0))
+        hosts.append(replace(one, used=used))
+    return with_space_taken(replace(after, guests=tuple(guests), hosts=tuple(hosts)), more, traffic)
 
 
 def _with_what_moved(

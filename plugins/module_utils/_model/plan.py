@@ -17,10 +17,12 @@ from .snapshot import Bytes, ClusterRef, Id, Moment
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 
 MigrationKind = Literal[
-    "balance", "rule", "evacuate", "relieve", "consolidate", "parking", "manual", "rollback"
+    "balance", "rule", "evacuate", "relieve", "consolidate", "parking", "storage", "manual", "rollback"
 ]
 # Migrations that may fill a host up to memory_for_rules; then every other migration to that host may, too.
-RULE_RESTORING: Final[frozenset[MigrationKind]] = frozenset({"rule", "evacuate", "manual", "rollback"})
+RULE_RESTORING: Final[frozenset[MigrationKind]] = frozenset(
+    {"rule", "evacuate", "storage", "manual", "rollback"}
+)
 Step = Annotated[int, Bounds(least=1)]
 
 
@@ -34,10 +36,15 @@ class GuestRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The cost of a migration: bytes of memory to copy, and its estimated seconds."""
+    """The cost of a migration: bytes of memory to copy, and its estimated seconds; of kind storage also the
+    bytes of disks.
+    """
 
     memory: Bytes
     seconds: Annotated[float, Bounds(least=0)]
+    disks: Annotated[Bytes, "what is copied of disks, where they are the reason of the migration"] = field(
+        default=0, metadata={"omit": True}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

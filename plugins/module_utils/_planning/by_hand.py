@@ -113,7 +113,7 @@ def _nothing_else(policy: Policy, pinned: tuple[Pinned, ...]) -> Policy:
     """The policy by which nothing but these guests moves."""
     if not pinned:
         # Nothing is chosen, so nothing is to move.
-        return replace(policy, max_migrations=0, choices=Choices())
+        return replace(policy, max_migrations=0, storage=None, choices=Choices())
     return replace(
         policy,
         goal="evacuate",
@@ -121,6 +121,7 @@ def _nothing_else(policy: Policy, pinned: tuple[Pinned, ...]) -> Policy:
         relieve=None,
         consolidate=None,
         max_migrations=None,
+        storage=None,
         choices=Choices(pinned=pinned),
     )
 

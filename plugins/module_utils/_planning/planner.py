@@ -44,7 +44,7 @@ from .search.solve import SearchResult, solve
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
-from .storage_goal import storage_alone, with_storage
+from .storage_goal import HostPlanner, with_storage
 from .sustained import hold_back, plan_held
 from .tolerances import POINTS
 from .verify.plan import Exclusions, verify_plan
@@ -63,10 +63,10 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     proxmox, a notice says what the platform's own balancer would do.
     """
     policy = with_choices_by_id(snapshot, policy)
-    if policy.goal == "storage":
-        found = storage_alone(snapshot, policy)
-    else:
-        found = with_storage(snapshot, policy, _plan_hosts(snapshot, policy, clock))
+    hosts = HostPlanner(
+        plan=lambda given, wanted: _plan_hosts(given, wanted, clock), defects=_defects_of_hosts
+    )
+    found = with_storage(snapshot, policy, hosts)
     found = replace(found, measured=Measured(at=snapshot.taken_at, window_seconds=snapshot.window_seconds))
     notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
     return replace(found, notices=(*found.notices, notice)) if notice else found
@@ -131,9 +131,7 @@ def _plan(snapshot: Snapshot, policy: Policy, stop: StoppingCriterion) -> Plan:
     if defers(snapshot, policy):
         return deferred_plan(snapshot, policy)
     unmatched = unmatched_selectors(snapshot, policy)
-    answered = with_expressions_answered(policy, snapshot)
-    known, wanted = with_estimated_load(with_policy_applied(snapshot, answered), answered)
-    open_hosts = with_hosts_closed(known, wanted)
+    open_hosts, wanted = _as_planned(snapshot, policy)
     problem, result = _plan_in_rounds(open_hosts, wanted, stop)
     while (more := with_active_metrics(problem, result.after)) is not None:
         problem, result = _plan_in_rounds(open_hosts, more, stop)
@@ -348,10 +346,27 @@ def _stay_on(state: Solution, unit: int, host: int) -> bool:
     return state.try_moves([(unit, host)], lambda: state.total_excess <= most and keeps_rules())
 
 
-def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
+def _as_planned(snapshot: Snapshot, policy: Policy) -> tuple[Snapshot, Policy]:
+    """The snapshot and the policy with what the policy adds to one and the snapshot to the other."""
+    answered = with_expressions_answered(policy, snapshot)
+    known, wanted = with_estimated_load(with_policy_applied(snapshot, answered), answered)
+    return with_hosts_closed(known, wanted), wanted
+
+
+def _defects_of_hosts(snapshot: Snapshot, policy: Policy, result: Plan) -> tuple[str, ...]:
+    """Everything that is wrong with the migrations of a plan, in sentences."""
+    open_hosts, wanted = _as_planned(snapshot, policy)
+    return _defects(build_problem(open_hosts, wanted), result, open_hosts)
+
+
+def _defects(problem: Problem, result: Plan, open_hosts: Snapshot) -> tuple[str, ...]:
     now_closed = {host.id for host in problem.snapshot.hosts if not host.active}
     shelters = frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed)
-    defects = plan_defects(problem, result, shelters)
+    return plan_defects(problem, result, shelters)
+
+
+def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
+    defects = _defects(problem, result, open_hosts)
     if defects:
         raise UnsafePlan(
             f"the plan is not safe: {'; '.join(defects[:3])}",

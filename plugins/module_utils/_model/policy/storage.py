@@ -139,6 +139,17 @@ class StoragePolicy:
     max_bytes: Annotated[
         Annotated[int, Bounds(least=0)] | None, SIZE, "Maximum sum of bytes that are copied, such as V(2T)."
     ] = None
+    relocate: Annotated[
+        bool,
+        "Whether a guest may be migrated to another host together with its disks, where no datastore of its "
+        "own host can take them. This is done for disks that must leave a datastore, because it is to be "
+        "emptied, is above O(storage.utilisation) or leaves less than O(storage.reserve), or because a rule "
+        "or O(storage.placement) does not hold; never to level.\n"
+        "By default no guest is migrated for its disks, because its memory is copied as well and it ends up "
+        "on another host.\n"
+        "A disk that only its host has is then copied even when O(allow_blockers) has no V(local_disk). "
+        "Proxmox VE takes no disk along that is on a shared storage.",
+    ] = False
     max_per_datastore: Annotated[
         int, Bounds(least=1), "Maximum concurrent moves per datastore, off it and onto it together."
     ] = 2

@@ -113,7 +113,8 @@ class Replay:
         limits = self.policy.limits
         # Restoring a rule or emptying a host may fill further than levelling.
         restores = any(
-            self.migrations[i].kind in ("rule", "evacuate", "manual") for i in self.arrivals[host.id]
+            self.migrations[i].kind in ("rule", "evacuate", "storage", "manual")
+            for i in self.arrivals[host.id]
         )
         percents = {
             "cpu": limits.cpu_for_rules if restores else limits.cpu,
