@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -20,6 +21,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storage.executor import (
+    DiskMoveExecutor,
+    with_disk_moves,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storage.job import (
+    DiskSlots,
+    disk_move_job,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
@@ -30,13 +41,23 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Notice, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    snapshot_after,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.timeline import limits_of
 from ansible_collections.evenkeel.cluster.tests.support.browser import chromium
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 from ansible_collections.evenkeel.cluster.tests.unit.execution.slow import CLUSTER, HandClock, Run, Slow
 
+ROOT = Path(__file__).parents[2]
+GIB = 1024**3
 SMALL = Shape(hosts=8, guests=60, seed=4, fixed=0.08)
 LARGE = Shape(hosts=64, guests=3000, seed=2)
 
@@ -87,6 +108,122 @@ def run(
     return replace(outcome, cluster=snapshot.cluster)
 
 
+def run_disks(
+    snapshot: Snapshot, wanted: Plan, outcome: Outcome, faults: Sequence[Mapping[str, Any]] = ()
+) -> Outcome:
+    """The outcome of a plan after its disk moves, on a rehearsal a little slower than estimated."""
+    if wanted.storage is None or wanted.policy.storage is None:
+        raise ValueError("the plan has no part for datastores")
+    clock = HandClock()
+    clock.sleep(outcome.seconds)
+    now = replace(snapshot_after(snapshot, wanted), cluster=CLUSTER)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cluster.json"
+        path.write_text(json.dumps(now.to_json()))
+        storage = {"bandwidth": 0.85 * wanted.policy.storage.bandwidth, "faults": faults}
+        path.with_suffix(".storage.json").write_text(json.dumps(storage))
+        job = disk_move_job(
+            wanted, now, {}, timeout=None, last_step=len(wanted.storage.moves), settling_seconds=0
+        )
+        if job is None:
+            raise ValueError("the plan moves no disk")
+        end = DiskMoveExecutor(
+            replace(job, cluster=CLUSTER),
+            RehearsalPlatform(str(path), now=clock.monotonic),
+            slots=DiskSlots(per_datastore=wanted.policy.storage.max_per_datastore),
+            failure_policy=FailurePolicy(poll_interval=2),
+            journal=Journal(None, "plan"),
+            stop=StopSignal(),
+            clock=clock,
+            rng=lambda: 0.5,
+        ).run()
+    return with_disk_moves(outcome, end, clock.seconds - 1000)
+
+
+@cache
+def example_datastores() -> Snapshot:
+    """The example of the documentation, whose thin datastores promise more than they have."""
+    path = ROOT / "playbooks" / "files" / "example-datastores.json"
+    snapshot = Snapshot.from_json(json.loads(path.read_text(encoding="utf-8")))
+    datastores = tuple(
+        replace(
+            one,
+            provisioned=round((0.75 + number / 9) * (one.capacity or 0)),
+            kind="gold",
+            closed_because="not accessible from host4" if number == 3 else None,
+        )
+        for number, one in enumerate(snapshot.datastores)
+    )
+    return replace(snapshot, datastores=datastores)
+
+
+def planned_storage(snapshot: Snapshot, storage: Mapping[str, Any], goal: str = "storage") -> Given:
+    policy = {
+        "goal": goal,
+        "storage": storage,
+        "effort": 4,
+        **({"max_spread": 10} if goal == "spread" else {}),
+    }
+    return Given(snapshot=snapshot, plan=plan(snapshot, Policy.from_json(policy)))
+
+
+@cache
+def uneven() -> Snapshot:
+    """Datastores and hosts that are both uneven."""
+    snapshot = generate_storage(StorageShape(seed=17, datastores=5, disks=48, rules=2, local=1, skew=5))
+    guests = []
+    for number, guest in enumerate(snapshot.guests):
+        is_shared = all(disk.datastore.startswith("ds") for disk in guest.disks)
+        guests.append(
+            replace(
+                guest,
+                host="h1" if number % 3 and is_shared else guest.host,
+                used={"cpu": 1.5, "memory": 12 * GIB},
+                assigned={"cpu": 4, "memory": 16 * GIB},
+            )
+        )
+    running = Counter(guest.host for guest in guests if guest.is_on_host)
+    hosts = tuple(
+        replace(
+            host,
+            used={"cpu": 1 + 1.5 * running[host.id], "memory": (8 + 12 * running[host.id]) * GIB},
+        )
+        for host in snapshot.hosts
+    )
+    return replace(snapshot, guests=tuple(guests), hosts=hosts)
+
+
+def storage_documents(name: str) -> Given:
+    """What the page of this name about datastores is made from."""
+    if name in ("datastores", "disk-run"):
+        given = planned_storage(example_datastores(), {"latency": 15, "reserve": 50 * GIB})
+        if name == "datastores" or given.snapshot is None or given.plan is None:
+            return given
+        outcome = Outcome(
+            cluster=given.plan.cluster,
+            status="done",
+            started_at=HandClock().now(),
+            seconds=0,
+            migrations=(),
+        )
+        moves = given.plan.storage.moves if given.plan.storage else ()
+        faults: list[Mapping[str, Any]] = [
+            {"guest": moves[1].guest.id, "what": "copy", "percent": 40, "stays": True},
+            {"guest": moves[0].guest.id, "what": "delete"},
+        ]
+        return replace_outcome(given, run_disks(given.snapshot, given.plan, outcome, faults))
+    if name == "datastore-evacuation":
+        return planned_storage(example_datastores(), {"evacuate": {"names": ["nfs3"]}})
+    if name == "both":
+        return planned_storage(uneven(), {"max_spread": 15}, "spread")
+    raise LookupError(name)
+
+
+def replace_outcome(given: Given, outcome: Outcome) -> Given:
+    cluster = given.plan.cluster if given.plan else outcome.cluster
+    return Given(snapshot=given.snapshot, plan=given.plan, outcome=replace(outcome, cluster=cluster))
+
+
 def placed(snapshot: Snapshot, vms: list[dict[str, Any]]) -> Placement:
     return place([snapshot], PlacementRequest.from_json({"vms": vms, "all_or_nothing": False}))
 
@@ -113,7 +250,7 @@ def documents(name: str) -> Given:
             {"name": "ci-warehouse", "cpu": 64, "memory": 512 * gib},
         ]
         return Given(snapshot=snapshot, placement=placed(snapshot, vms))
-    raise LookupError(name)
+    return storage_documents(name)
 
 
 def hostile() -> Given:
@@ -158,7 +295,18 @@ def hostile() -> Given:
     )
 
 
-PAGES = ("plan", "plan-alone", "outcome", "evacuation", "placement", "large")
+PAGES = (
+    "plan",
+    "plan-alone",
+    "outcome",
+    "evacuation",
+    "placement",
+    "large",
+    "datastores",
+    "disk-run",
+    "datastore-evacuation",
+    "both",
+)
 
 
 def main() -> None:

@@ -12,13 +12,26 @@ from typing import Final
 
 from .._model.outcome import Outcome
 from .._model.placement import Placement
-from .._model.plan import Plan
+from .._model.plan import Plan, StoragePlan
 from .._planning.report.unresolved import is_complete
 from .._planning.tolerances import REPORTED_POINTS
 from .content import view_of
+from .disk_timeline import disk_timeline_of
 from .given import Given
 from .headlines import Mood, forward, outcome_headline, placement_headline, undone_of, well
 from .metrics import metric_label
+from .storage import StorageView, storage_of
+from .storage_cards import (
+    PROMISES,
+    Said,
+    gains,
+    left_behind,
+    proof_lines,
+    result_lines,
+    verdict,
+    work_lines,
+    wrong_datastores,
+)
 from .texts import count, duration, listed, percent, points, size
 from .timeline import timeline_of
 from .view import ClusterView, MetricView
@@ -54,25 +67,37 @@ class Card:
 
 
 def cards_of(given: Given) -> Iterator[Card]:
-    plan, outcome, view = given.plan, given.outcome, view_of(given)
+    plan, outcome, view, storage = given.plan, given.outcome, view_of(given), storage_of(given)
     ran = outcome if outcome is not None and outcome.status != "planned" else None
     if view is not None and (plan is not None or given.placement is None):
-        yield _wrong(given, view)
+        yield _wrong(given, view, storage)
     if ran is not None:
         yield _result(given, ran)
     elif plan is not None:
         yield _work(given, plan)
     if given.placement is not None:
         yield from _placement_cards(given.placement)
-    if view is not None and view.changes != "none":
-        yield _gain(view, plan)
+    if view is not None and (view.changes != "none" or (storage is not None and storage.changes != "none")):
+        yield _gain(view, storage, plan)
     if plan is not None:
-        yield _safety(plan, view)
+        yield _safety(plan, view, storage)
         yield _quality(plan)
 
 
-def _wrong(given: Given, view: ClusterView) -> Card:
+def _lines(said: Iterator[Said] | tuple[Said, ...]) -> Iterator[Line]:
+    for figure, text in said:
+        yield Line(figure=figure, text=text)
+
+
+def _disks_of(plan: Plan) -> StoragePlan | None:
+    """The part about datastores, where any disk is moved."""
+    return plan.storage if plan.storage is not None and plan.storage.moves else None
+
+
+def _wrong(given: Given, view: ClusterView, storage: StorageView | None) -> Card:
     lines = [*_wrong_hosts(view), *_wrong_loads(view), *_wrong_rules(view)]
+    if storage is not None:
+        lines += _lines(wrong_datastores(storage))
     notices = [] if given.snapshot is None else [notice.text for notice in given.snapshot.notices]
     if notices:
         figure = count(len(notices), "notice")
@@ -134,22 +159,33 @@ def _is_apart(note: str) -> bool:
 
 
 def _work(given: Given, plan: Plan) -> Card:
-    if not plan.migrations:
+    disks = _disks_of(plan)
+    if not plan.migrations and disks is None:
         return Card(question="What will be done?", answer="Nothing", mood="plain")
+    lines: list[Line] = []
+    parts = []
+    if plan.migrations:
+        parts.append(count(len(plan.migrations), "migration"))
+        lines += _work_with_guests(given, plan)
+    if disks is not None:
+        parts.append(count(len(disks.moves), "disk move"))
+        lines += _lines(work_lines(disks, disk_timeline_of(given)))
+    return Card(question="What will be done?", answer=", then ".join(parts), mood="plain", lines=tuple(lines))
+
+
+def _work_with_guests(given: Given, plan: Plan) -> Iterator[Line]:
     kinds = Counter(migration.kind for migration in plan.migrations)
     memory = sum(migration.cost.memory for migration in plan.migrations)
     waves = len({migration.wave for migration in plan.migrations})
     timeline = timeline_of(given)
-    lines = [Line(figure=str(number), text=_KINDS.get(kind, kind)) for kind, number in kinds.most_common()]
-    lines.append(Line(figure=size(memory), text=f"of memory is copied, in {count(waves, 'wave')}"))
+    for kind, number in kinds.most_common():
+        yield Line(figure=str(number), text=_KINDS.get(kind, kind))
+    yield Line(figure=size(memory), text=f"of memory is copied, in {count(waves, 'wave')}")
     if timeline is not None and timeline.estimated is not None:
-        lines.append(Line(figure=duration(timeline.estimated), text="is the estimated time"))
-    return Card(
-        question="What will be done?",
-        answer=count(len(plan.migrations), "migration"),
-        mood="plain",
-        lines=tuple(lines),
-    )
+        what = (
+            "is the estimated time" if _disks_of(plan) is None else "is the estimated time of the migrations"
+        )
+        yield Line(figure=duration(timeline.estimated), text=what)
 
 
 def _result(given: Given, whole: Outcome) -> Card:
@@ -168,6 +204,11 @@ def _result(given: Given, whole: Outcome) -> Card:
         for result, text in words.items()
         if (number := sum(migration.result == result for migration in outcome.migrations))
     ]
+    lines += _lines(result_lines(given, outcome))
+    left = left_behind(whole)
+    if left:
+        text = f"left behind, to be deleted by hand: {listed(left)}"
+        lines.append(Line(figure=count(len(left), "copy", "copies"), text=text))
     if undone:
         lines.append(Line(figure=undone, text="undone again"))
     lines.append(Line(figure=duration(outcome.seconds), text="is the time that the run took"))
@@ -180,19 +221,38 @@ def _result(given: Given, whole: Outcome) -> Card:
     )
 
 
-def _gain(view: ClusterView, plan: Plan | None) -> Card:
+def _gain(view: ClusterView, storage: StorageView | None, plan: Plan | None) -> Card:
+    disks = storage if storage is not None and storage.changes != "none" else None
+    changes = view.changes if disks is None or view.changes != "none" else disks.changes
     question = {"run": "What did it bring?", "placed": "What does it change?"}.get(
-        view.changes, "What does it bring?"
+        changes, "What does it bring?"
     )
-    lines = [*_changes(view)]
-    undone = [item for item in plan.unresolved if not is_complete([item])] if plan else []
-    if undone and view.changes == "planned":
-        names = listed([item.what for item in undone])
-        lines.append(Line(figure=str(len(undone)), text=f"left undone: {names}"))
-    mood, answer = _verdict(view)
-    if mood == "good" and undone and view.changes == "planned":
-        mood, answer = "warn", "Not everything in order"
-    return Card(question=question, answer=answer, mood=mood, lines=tuple(lines))
+    lines: list[Line] = []
+    moods: list[Mood] = []
+    answers = []
+    if view.changes != "none":
+        lines += _changes(view)
+        undone = [item for item in plan.unresolved if not is_complete([item])] if plan else []
+        if undone and view.changes == "planned":
+            names = listed([item.what for item in undone])
+            lines.append(Line(figure=str(len(undone)), text=f"left undone: {names}"))
+        mood, answer = _verdict(view)
+        if mood == "good" and undone and view.changes == "planned":
+            mood, answer = "warn", "Not everything in order"
+        moods.append(mood)
+        answers.append(answer)
+    if disks is not None:
+        lines += _lines(gains(disks))
+        found = plan.storage if plan else None
+        if found is not None and disks.changes == "planned":
+            names = listed([item.what for item in found.unresolved])
+            if found.unresolved:
+                lines.append(Line(figure=str(len(found.unresolved)), text=f"left undone: {names}"))
+        in_order, answer = verdict(disks, found)
+        moods.append("good" if in_order else "warn")
+        answers.append(answer if not answers else f"{answer[:1].lower()}{answer[1:]}")
+    worst: Mood = next((mood for mood in ("bad", "warn", "plain") if mood in moods), "good")
+    return Card(question=question, answer="; ".join(answers), mood=worst, lines=tuple(lines))
 
 
 def _changes(view: ClusterView) -> Iterator[Line]:
@@ -240,78 +300,94 @@ def _verdict(view: ClusterView) -> tuple[Mood, str]:
     return "good", "Every host inside the band" if levelled else "No rule is violated"
 
 
-def _safety(plan: Plan, view: ClusterView | None) -> Card:
-    question = "Was the plan safe?" if view is not None and view.changes == "run" else "Is it safe?"
-    if not plan.migrations:
+def _safety(plan: Plan, view: ClusterView | None, storage: StorageView | None) -> Card:
+    ran = any(found is not None and found.changes == "run" for found in (view, storage))
+    question = "Was the plan safe?" if ran else "Is it safe?"
+    disks = _disks_of(plan)
+    if not plan.migrations and disks is None:
         return Card(question=question, answer="Nothing moves", mood="good")
-    promises = (
-        Line(
-            figure="Limits", text="no host is filled above its limits at any moment, with both ends counted"
-        ),
-        Line(figure="Rules", text="no strict rule that holds is broken, in whatever order migrations end"),
-        Line(figure="Targets", text="each guest can run where it goes: datastores, networks, CPU, version"),
-    )
-    if view is None or view.defects is None:
+    promises: list[Line] = []
+    checks = []
+    if plan.migrations:
+        checks.append(view.defects if view is not None else None)
+        promises += (
+            Line(
+                figure="Limits",
+                text="no host is filled above its limits at any moment, with both ends counted",
+            ),
+            Line(
+                figure="Rules", text="no strict rule that holds is broken, in whatever order migrations end"
+            ),
+            Line(
+                figure="Targets",
+                text="each guest can run where it goes: datastores, networks, CPU, version",
+            ),
+        )
+    if disks is not None:
+        checks.append(storage.defects if storage is not None else None)
+        promises += _lines(PROMISES)
+        if not plan.migrations:
+            text = "no strict rule for disks that holds is broken, in whatever order moves end"
+            promises.append(Line(figure="Rules", text=text))
+    if any(defects is None for defects in checks):
+        missing = Line(
+            figure="Not repeated", text="the snapshot of the plan is required to check it again here"
+        )
         return Card(
             question=question,
             answer="Checked when it was made",
             mood="plain",
-            lines=(
-                *promises,
-                Line(
-                    figure="Not repeated", text="the snapshot of the plan is required to check it again here"
-                ),
-            ),
+            lines=(*promises, missing),
         )
-    if view.defects:
+    defects = [text for found in checks for text in found or ()]
+    if defects:
         return Card(
             question=question,
             answer="The check objects",
             mood="bad",
-            lines=tuple(Line(figure="Objection", text=text) for text in view.defects[:3]),
+            lines=tuple(Line(figure="Objection", text=text) for text in defects[:3]),
         )
-    return Card(question=question, answer="Yes, checked again here", mood="good", lines=promises)
+    return Card(question=question, answer="Yes, checked again here", mood="good", lines=tuple(promises))
 
 
 def _quality(plan: Plan) -> Card:
-    number, least = len(plan.migrations), plan.proof.migrations_lower_bound
     question = "Is it the best?"
-    lines = []
+    disks = _disks_of(plan)
+    lines: list[Line] = []
+    # Of a part that moves nothing, only that nothing has to be done is worth saying.
+    proven = []
+    if plan.migrations or disks is None:
+        lines += _proof_of_migrations(plan)
+        proven.append(plan.proof.optimal)
+    if disks is not None:
+        lines += _lines(proof_lines(disks))
+        proven.append(disks.proof.optimal)
+    answer = "Yes, this is proven" if all(proven) else "The best that was found"
+    return Card(question=question, answer=answer, mood="good" if all(proven) else "plain", lines=tuple(lines))
+
+
+def _proof_of_migrations(plan: Plan) -> Iterator[Line]:
+    number, least = len(plan.migrations), plan.proof.migrations_lower_bound
     if plan.proof.optimal:
-        answer = "Yes, this is proven"
         text = "no plan can do it with fewer" if number else "nothing has to be done"
-        lines.append(Line(figure=count(number, "migration"), text=text))
-        mood: Mood = "good"
+        yield Line(figure=count(number, "migration"), text=text)
     elif least and number:
-        answer = "The best that was found"
-        lines.append(Line(figure=count(number, "migration"), text="are the fewest found"))
-        lines.append(
-            Line(
-                figure=str(least),
-                text=f"at least {'is' if least == 1 else 'are'} needed by any plan: this is proven",
-            )
-        )
-        mood = "plain"
+        yield Line(figure=count(number, "migration"), text="are the fewest found")
+        needed = f"at least {'is' if least == 1 else 'are'} needed by any plan: this is proven"
+        yield Line(figure=str(least), text=needed)
     elif plan.status == "balanced":
-        answer, mood = "The best that was found", "plain"
-        lines.append(Line(figure=count(number, "migration"), text="are the fewest found"))
+        yield Line(figure=count(number, "migration"), text="are the fewest found")
     else:
-        answer, mood = "The best that was found", "plain"
-        lines.append(
-            Line(figure="No bound", text="something stays undone, so fewer migrations would prove nothing")
-        )
+        yield Line(figure="No bound", text="something stays undone, so fewer migrations would prove nothing")
     if plan.proof.method and number and (least or plan.proof.optimal):
-        lines.append(Line(figure="Proof:", text=plan.proof.method))
+        yield Line(figure="Proof:", text=plan.proof.method)
     for name, bound in plan.proof.spread_lower_bound.items():
         after = plan.after.spread.get(name)
         if bound and after is not None and plan.status != "balanced":
-            lines.append(
-                Line(
-                    figure=f"{after:.1f}",
-                    text=f"points of {metric_label(name)}; no placement has less than {bound:.1f}",
-                )
+            yield Line(
+                figure=f"{after:.1f}",
+                text=f"points of {metric_label(name)}; no placement has less than {bound:.1f}",
             )
-    return Card(question=question, answer=answer, mood=mood, lines=tuple(lines))
 
 
 def _placement_cards(placement: Placement) -> Iterator[Card]:

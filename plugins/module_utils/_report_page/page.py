@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from .._model.errors import LibraryMissing
 from .._model.text.wording import readable
+from .datastores import datastores
+from .disk_moves import disk_moves
 from .given import Given
 from .headroom import headroom
 from .history import history
@@ -43,7 +45,9 @@ SECTIONS: Final[tuple[Callable[[Given], Section | None], ...]] = (
     summary,
     placement,
     picture,
+    datastores,
     migrations,
+    disk_moves,
     rules,
     undone,
     headroom,

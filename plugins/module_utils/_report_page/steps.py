@@ -36,7 +36,9 @@ def way_of(
     migrations: Sequence[Migration | MigrationOutcome] = plan.migrations if plan else ()
     changes: Changes = "planned" if migrations else "none"
     if given.outcome is not None and given.outcome.status != "planned":
-        migrations, changes = _done(given.outcome), "run"
+        # A run that was about disks alone changes nothing on the hosts.
+        about_guests = bool(given.outcome.migrations) or not given.outcome.disk_moves
+        migrations, changes = _done(given.outcome), "run" if about_guests else "none"
     waves = {migration.step: migration for migration in plan.migrations} if plan else {}
     steps = []
     for migration in migrations:

@@ -15,7 +15,8 @@ from .content import view_of
 from .given import Given
 from .headlines import Mood, forward, headline_of, well
 from .section import Section
-from .texts import count, duration, moment
+from .storage import storage_of
+from .texts import count, duration, moment, size
 
 _GOALS: Final[Mapping[str, str]] = {
     "spread": "level the hosts and restore rules",
@@ -29,10 +30,13 @@ _GOALS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """The number of migrations against what is proven: percent of the longer one."""
+    """The number of migrations, or of bytes, against what is proven: percent of the longer one."""
 
     ours: int
     least: int
+    what: str
+    ours_says: str
+    least_says: str
 
     @property
     def share(self) -> float:
@@ -57,7 +61,7 @@ class Summary:
     headline: str
     mood: Mood
     cards: tuple[Card, ...]
-    bound: Bound | None
+    bounds: tuple[Bound, ...]
     error: str
     notes: tuple[str, ...]
 
@@ -71,7 +75,7 @@ def head_of(given: Given) -> Head:
     if given.outcome is not None and given.outcome.status != "planned":
         short = f"{well(forward(given, given.outcome))} done"
     elif plan is not None:
-        short = f"{count(len(plan.migrations), 'migration')}{_proof_in_short(plan)}"
+        short = _in_short(plan)
     elif given.placement is not None:
         short = f"{count(len(given.placement.placements), 'guest')} placed"
     return Head(
@@ -113,7 +117,9 @@ def _facts(given: Given) -> Iterator[tuple[str, str]]:
     view = view_of(given)
     if view is not None:
         guests = sum(host.guests[0] for host in view.hosts)
-        yield "Size", f"{count(len(view.hosts), 'host')}, {count(guests, 'running guest')}"
+        storage = storage_of(given)
+        datastores = "" if storage is None else f", {count(len(storage.places), 'datastore')}"
+        yield "Size", f"{count(len(view.hosts), 'host')}, {count(guests, 'running guest')}{datastores}"
 
 
 def _status(given: Given) -> str:
@@ -129,11 +135,6 @@ def _status(given: Given) -> str:
 def summary(given: Given) -> Section | None:
     headline, mood = headline_of(given)
     cards = tuple(cards_of(given))
-    plan = given.plan
-    least = plan.proof.migrations_lower_bound if plan else 0
-    bound = None
-    if plan is not None and plan.migrations and (least or plan.proof.optimal):
-        bound = Bound(ours=len(plan.migrations), least=min(least, len(plan.migrations)))
     return Section(
         id="summary",
         title="At a glance",
@@ -142,11 +143,43 @@ def summary(given: Given) -> Section | None:
             headline=headline,
             mood=mood,
             cards=cards,
-            bound=bound,
+            bounds=tuple(_bounds(given.plan)) if given.plan else (),
             error=given.error,
             notes=given.notes,
         ),
     )
+
+
+def _bounds(plan: Plan) -> Iterator[Bound]:
+    least, number = plan.proof.migrations_lower_bound, len(plan.migrations)
+    if number and (least or plan.proof.optimal):
+        least = min(least, number)
+        yield Bound(ours=number, least=least, what="migrations", ours_says=str(number), least_says=str(least))
+    proof = plan.storage.proof if plan.storage else None
+    if proof is not None and proof.bytes and proof.bytes_lower_bound:
+        yield Bound(
+            ours=proof.bytes,
+            least=proof.bytes_lower_bound,
+            what="bytes copied",
+            ours_says=size(proof.bytes),
+            least_says=size(proof.bytes_lower_bound),
+        )
+
+
+def _in_short(plan: Plan) -> str:
+    """What is done, and how that is proven."""
+    parts = []
+    if plan.migrations or plan.storage is None or not plan.storage.moves:
+        parts.append(f"{count(len(plan.migrations), 'migration')}{_proof_in_short(plan)}")
+    if plan.storage is not None and plan.storage.moves:
+        proof = plan.storage.proof
+        least = size(proof.bytes_lower_bound)
+        tail = ", proven the fewest" if proof.optimal else f", at least {least} needed"
+        parts.append(
+            f"{count(len(plan.storage.moves), 'disk move')}, {size(proof.bytes)}"
+            f"{tail if proof.optimal or proof.bytes_lower_bound else ''}"
+        )
+    return "; ".join(parts)
 
 
 def _proof_in_short(plan: Plan) -> str:

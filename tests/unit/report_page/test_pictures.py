@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import view_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.hosts import vessels
-from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.slots import host_slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.slots import slots_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.ticks import time_ticks
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.treemap import (
     Rectangle,
@@ -139,7 +139,7 @@ def test_slots_of_a_host_are_no_more_than_it_has(name: str) -> None:
     assert timeline is not None
     assert documents_.plan is not None
 
-    found = host_slots(timeline.rows)
+    found = slots_of(timeline.rows)
     for slots in found:
         assert 1 <= slots.lanes <= documents_.plan.policy.max_per_host
         for lane in range(slots.lanes):
