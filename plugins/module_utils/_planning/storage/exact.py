@@ -1,44 +1,62 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small clusters: looks at every end that could have fewer bytes, by branch and bound."""
+"""Small clusters: looks at every end that could have fewer bytes, by branch and bound.
+
+Where datastores are levelled, it is not known where the band lies at the end. Its lower end is cut into
+intervals, and each of them is searched by itself with fixed limits for every datastore.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
 
-from .bounds import Prices
 from .order import order_moves
 from .problem import NO_LIMIT
-from .state import State
+from .remainder import Limits, Remainder
+from .sequence import has_way_by_rules
+from .state import FINE, State
 
 MAX_UNITS = 80
-# By effort. Each of them costs several times as much where datastores are levelled.
+# By effort.
 NODES = 10_000
-LEVELLING = 10
 # Bytes of the ends that are looked at first, by the bound for them.
 BUDGETS = (1.03, 1.15, 1.5)
-# Units of one datastore whose subsets are all listed.
-MAX_LISTED = 12
-# Halvings in the search of the cheapest band.
-ZOOMS = 9
-# Part of a bound that was reckoned with fractions which is certain.
-EXACTLY = 1 - 1e-9
+# Intervals of the lower end of a band, by the number of groups that are levelled.
+INTERVALS = {1: 32, 2: 6, 3: 3}
 
 
-def improve_exactly(state: State, movable: Sequence[int]) -> tuple[int | None, bool]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """`least`: the fewest bytes of any end in order, with a safe order or not, if all were looked at.
+    `is_best`: no end in order with a safe order has fewer bytes than the state, detours among them.
+    `has_no_way`: there are ends in order, but none with a safe order was found. `is_hopeless`: there are no
+    ends in order.
+    """
+
+    least: int | None = None
+    is_best: bool = False
+    has_no_way: bool = False
+    is_hopeless: bool = False
+
+
+def improve_exactly(state: State, movable: Sequence[int]) -> Examined:
     """Bring the state to the end in order that has a safe order and the fewest bytes, detours among them, if
-    it is better than the present one. Returns the fewest bytes of any end in order, with a safe order or
-    not, if all of them were looked at; and whether there are some, but none with a safe order.
+    it is better than the present one.
     """
     if len(movable) > MAX_UNITS or state.soft:
-        return None, False
+        return Examined()
     tree = _Tree(state, movable)
     whole = tree.search()
     state.restore(tree.best)
-    least = min(tree.least, tree.bound[0]) if whole and tree.found else None
-    return least, not tree.found and tree.least < NO_LIMIT
+    return Examined(
+        least=min(tree.least, tree.bound[0]) if whole and tree.found else None,
+        is_best=whole and tree.found,
+        has_no_way=not tree.found and tree.least < NO_LIMIT,
+        is_hopeless=whole and tree.least == NO_LIMIT,
+    )
 
 
 class _Tree:
@@ -46,92 +64,115 @@ class _Tree:
 
     def __init__(self, state: State, movable: Sequence[int]) -> None:
         self.state = state
-        problem = state.problem
         self.best = list(state.where)
-        in_order = state.is_in_order()
         self.bound = (NO_LIMIT, NO_LIMIT)
+        """Bytes and moves of the best end so far, with its detours."""
         self.least = NO_LIMIT
         self.found = False
-        if in_order:
+        if state.is_in_order():
             self._judge()
         self.nodes = 0
-        state.restore([unit.home for unit in problem.units])
-        excess = {
-            place: state.load[place] - state.limit[place] if state.judged[place] else 0
-            for place in range(len(state.load))
-        }
-        self.order = sorted(
+        state.restore([unit.home for unit in state.problem.units])
+        self.ruled = self._ruled(frozenset(movable))
+        self.order = self._branching_order(movable)
+        self.ways: dict[tuple[int, ...], bool] = {}
+        """By where the units under rules are, whether they can get there at all."""
+        self.rank = {unit: position for position, unit in enumerate(self.order)}
+        self.remainder = Remainder(state, self.order)
+        self.levelled = [
+            group for group in state.groups.values() if state.max_spread is not None and len(group) > 1
+        ]
+        self.max_nodes = NODES * state.problem.effort
+        self.limits = Limits(top=(), bottom=())
+        self.stop = 0
+
+    def _branching_order(self, movable: Sequence[int]) -> list[int]:
+        state, units = self.state, self.state.problem.units
+        excess = [
+            load - limit if judged else 0
+            for load, limit, judged in zip(state.load, state.limit, state.judged, strict=True)
+        ]
+        return sorted(
             movable,
             key=lambda unit: (
-                not problem.units[unit].must_leave,
-                not problem.units[unit].restoring,
-                -excess[problem.units[unit].home],
-                problem.units[unit].home,
+                unit not in self.ruled,
+                not units[unit].must_leave,
+                not units[unit].restoring,
+                -excess[units[unit].home],
+                units[unit].home,
                 -state.bytes_of[unit],
                 unit,
             ),
         )
-        self.rank = {unit: position for position, unit in enumerate(self.order)}
-        self.homes = [problem.units[unit].home for unit in self.order]
-        self.positions: dict[int, list[int]] = {}
-        for position, home in enumerate(self.homes):
-            self.positions.setdefault(home, []).append(position)
-        self.covers = {home: self._covers(home) for home in self.positions}
-        self.cheapest = {
-            home: min(state.bytes_of[self.order[p]] / max(1, state.weight[self.order[p]]) for p in positions)
-            for home, positions in self.positions.items()
-        }
-        self.forced = [0]
-        for unit in reversed(self.order):
-            leaves = state.bytes_of[unit] if problem.units[unit].must_leave else 0
-            self.forced.insert(0, self.forced[0] + leaves)
-        """By position, the bytes of the units from there on that have to leave."""
-        self.max_nodes = NODES * problem.effort
-        self.levels = state.max_spread is not None and bool(state.groups)
-        if self.levels:
-            self.max_nodes //= LEVELLING
-        self.prices = (
-            [(group, Prices(state, group)) for group in state.groups.values()] if self.levels else []
-        )
 
-    def _covers(self, home: int) -> dict[int, tuple[list[int], list[int]] | None]:
-        """By position, the weights that the units of a datastore from there on can have together, and the
-        least bytes for each of them or more.
+    def _ruled(self, movable: frozenset[int]) -> frozenset[int]:
+        """If a strict rule is broken, the units of it and of all rules that have units in common with it."""
+        rules = self.state.problem.rules
+        strict = [number for number, members in enumerate(rules) if members.rule.strict]
+        found = {unit for number in strict if self.state.broken[number] for unit in rules[number].units}
+        for _round in strict:
+            for number in strict:
+                if not found.isdisjoint(rules[number].units):
+                    found.update(rules[number].units)
+        return movable & found
+
+    def _has_way(self) -> bool:
+        """Whether the units under rules can get to where they are."""
+        where = tuple(self.state.where[unit] for unit in self.order[: len(self.ruled)])
+        if where not in self.ways:
+            self.ways[where] = has_way_by_rules(self.state, self.order[: len(self.ruled)])
+        return self.ways[where]
+
+    def _intervals(self) -> Iterator[Limits]:
+        """Limits of which one holds at every end in order."""
+        state, places = self.state, self.state.problem.places
+        plain = [
+            limit if judged else NO_LIMIT for limit, judged in zip(state.limit, state.judged, strict=True)
+        ]
+        count = INTERVALS.get(len(self.levelled), 1)
+        for ranges in product(*(self._bands(group, count) for group in self.levelled)):
+            top, bottom = list(plain), [0] * len(plain)
+            for group, (low, high) in zip(self.levelled, ranges, strict=True):
+                for place in group:
+                    capacity = state.capacity[place]
+                    if places[place].gives:
+                        top[place] = min(top[place], ((high + 1) * capacity - 1) // FINE)
+                    if places[place].takes:
+                        bottom[place] = -(-low * capacity // FINE)
+            yield Limits(top=top, bottom=bottom)
+
+    def _bands(self, group: Sequence[int], count: int) -> list[tuple[int, int]]:
+        """Of the emptiest datastore that takes disks, its least use, and that of the fullest one, by
+        interval.
         """
-        state = self.state
-        found: dict[int, tuple[list[int], list[int]] | None] = {}
-        sums: dict[int, int] = {0: 0}
-        for listed, position in enumerate(reversed(self.positions[home])):
-            unit = self.order[position]
-            if listed < MAX_LISTED:
-                for weight, cost in list(sums.items()):
-                    total, price = weight + state.weight[unit], cost + state.bytes_of[unit]
-                    if total not in sums or price < sums[total]:
-                        sums[total] = price
-                weights = sorted(sums)
-                costs = [0] * len(weights)
-                least = None
-                for number in range(len(weights) - 1, -1, -1):
-                    price = sums[weights[number]]
-                    least = price if least is None else min(least, price)
-                    costs[number] = least
-                found[position] = (weights, costs)
-            else:
-                found[position] = None
-        return found
+        state, spread = self.state, self.state.max_spread or 0
+        least = max(0, min(state.use[place] for place in group) - spread // 2)
+        most = max(
+            min(state.use[place], state.limit[place] * FINE // state.capacity[place]) for place in group
+        )
+        cuts = [0, *(least + (most - least) * number // count for number in range(count)), NO_LIMIT // FINE]
+        return [(low, high + spread) for low, high in pairwise(cuts)]
 
     def search(self) -> bool:
         """Whether all ends were seen that could be better: first those with few bytes, then others."""
-        least = self._rest(0)
-        if least is None:
+        roots = [
+            (least, number, limits)
+            for number, limits in enumerate(self._intervals())
+            if (least := self.remainder.least(0, limits)) is not None
+        ]
+        roots.sort(key=lambda root: root[:2])
+        if not roots:
             return True
-        if self.levels:
-            least = max(least, self._band_rest())
         known = self.bound
         whole = False
-        for budget in (*((round(least * factor), NO_LIMIT) for factor in BUDGETS), known):
+        for budget in (*((round(roots[0][0] * factor), NO_LIMIT) for factor in BUDGETS), known):
             self.nodes, self.bound = 0, min(known, budget)
-            whole = self._visit(0)
+            whole = True
+            for number, (least, _number, limits) in enumerate(roots):
+                if (least, 0) < self.bound:
+                    self.limits = limits
+                    self.stop = self.nodes + (self.max_nodes - self.nodes) // (len(roots) - number)
+                    whole &= self._visit(0)
             if self.bound < min(known, budget) or known <= budget:
                 return whole
         self.bound = known
@@ -140,23 +181,21 @@ class _Tree:
     def _visit(self, position: int) -> bool:
         state = self.state
         self.nodes += 1
-        if self.nodes > self.max_nodes:
+        if self.nodes > self.stop:
             return False
-        more = self._rest(position)
+        more = self.remainder.least(position, self.limits)
         if more is None or (state.bytes + more, state.moves + (more > 0)) >= self.bound:
             return True
-        if self.levels:
-            more = max(more, self._band_rest())
-            if (state.bytes + more, state.moves + (more > 0)) >= self.bound:
-                return True
+        if self.ruled and position == len(self.ruled) and not self._has_way():
+            return True
         if position == len(self.order):
-            if state.is_in_order() and not state.soft:
+            if state.is_in_order() and not state.soft and state.are_far_enough():
                 self._judge()
             return True
         unit = self.order[position]
         here = state.where[unit]
         # What is on a datastore that is too full leaves it at first, anything else stays.
-        leaves = state.judged[here] and state.load[here] > state.limit[here]
+        leaves = state.load[here] > self.limits.top[here]
         whole = leaves or self._stay(unit, position)
         whole &= self._leave(unit, position)
         return (not leaves or self._stay(unit, position)) and whole
@@ -181,7 +220,7 @@ class _Tree:
             if not self._meets(unit, position):
                 whole &= self._visit(position + 1)
             state.relocate(unit, here)
-            if self.nodes > self.max_nodes:
+            if self.nodes > self.stop:
                 return False
         return whole
 
@@ -189,7 +228,7 @@ class _Tree:
         """Take an end in order for the best one, if it has a safe order and fewer bytes with its detours."""
         state = self.state
         self.least = min(self.least, state.bytes)
-        order = order_moves(state)
+        order = order_moves(state, self.bound[0] - state.bytes)
         cost = (sum(step.part.bytes for step in order.steps), len(order.steps))
         if not order.left and cost < self.bound:
             self.bound = cost
@@ -218,55 +257,4 @@ class _Tree:
             return False
         if state.moves + state.moves_of[unit] > state.max_moves:
             return False
-        if state.bytes + state.bytes_of[unit] > state.max_bytes:
-            return False
-        return state.io[target] + state.io_of[unit] <= state.problem.places[target].io_limit
-
-    def _rest(self, position: int) -> int | None:
-        """The least bytes that have to follow; None where nothing can bring this in order."""
-        state = self.state
-        total = 0
-        forced = self.forced[position]
-        for place, judged in enumerate(state.judged):
-            need = state.load[place] - state.limit[place]
-            if not judged or need <= 0:
-                continue
-            left = self.positions.get(place, [])
-            number = bisect_left(left, position)
-            if number == len(left):
-                return None
-            cover = self.covers[place][left[number]]
-            if cover is None:
-                total += int(need * min(1.0, self.cheapest[place]) * EXACTLY)
-                continue
-            weights, costs = cover
-            number = bisect_left(weights, need)
-            if number == len(weights):
-                return None
-            total += costs[number]
-        return max(total, forced)
-
-    def _band_rest(self) -> int:
-        """What leaves datastores above the band and what comes to those below it may be the same bytes."""
-        state = self.state
-        spread = state.max_spread or 0
-        total = 0
-        for group, prices in self.prices:
-            low, high = min(state.use[place] for place in group), max(state.use[place] for place in group)
-            if high - low <= spread:
-                continue
-            # A higher band asks for less to leave and for more to come.
-            low -= spread
-            for _step in range(ZOOMS):
-                middle = (low + high) // 2
-                if prices.above(middle + spread) > prices.below(middle):
-                    low = middle
-                else:
-                    high = middle
-            least = min(
-                prices.above(low + spread),
-                prices.below(high),
-                max(prices.above(high + spread), prices.below(low)),
-            )
-            total += least
-        return total
+        return state.bytes + state.bytes_of[unit] <= state.max_bytes

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .problem import Part
+from .problem import NO_LIMIT, Part
+from .sequence import Move, find_sequence
 from .state import State
 
 MAX_TRIES = 6
@@ -41,8 +42,18 @@ class Order:
     left: tuple[int, ...] = ()
 
 
-def order_moves(state: State) -> Order:
-    """The steps from where the disks are to where the state has them."""
+def order_moves(state: State, most_extra: int = NO_LIMIT) -> Order:
+    """The steps from where the disks are to where the state has them. Sequences with `most_extra` bytes of
+    parking or more need not be found.
+    """
+    found = _Ledger(state, set(), parks=False).run()
+    if not found.left:
+        return found
+    sequence = find_sequence(state, most_extra)
+    if sequence is not None:
+        found = _Ledger(state, set(), parks=True).follow(sequence)
+        if not found.left:
+            return found
     banned: set[int] = set()
     for _try in range(MAX_TRIES):
         ledger = _Ledger(state, banned, parks=True)
@@ -90,6 +101,14 @@ class _Ledger:
             elif not (self.parks and self._park(pending)):
                 break
         return Order(steps=tuple(self.steps), left=tuple(pending))
+
+    def follow(self, sequence: Sequence[Move]) -> Order:
+        """The steps of a sequence that is possible one by one, as many at a time as there is room for."""
+        left = dict.fromkeys(unit for unit, _place, _parking in sequence)
+        for unit, place, parking in sequence:
+            if not self._put(unit, place, waits=True, parking=parking):
+                return Order(steps=(), left=tuple(left))
+        return Order(steps=tuple(self.steps))
 
     def _put(self, unit: int, target: int, *, waits: bool, parking: bool = False) -> bool:
         """Put all parts of a unit next, if there is room. waits: whether it may wait for departures."""

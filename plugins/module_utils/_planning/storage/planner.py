@@ -78,7 +78,7 @@ def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[
         rated = (key[:6], sum(step.part.bytes for step in order.steps), len(order.steps), key[8])
         if best is None or rated < best[0]:
             best = (rated, state, order)
-        if not again - forbidden:
+        if search.is_best or not again - forbidden:
             break
         forbidden |= again
         search = Search(problem, forbidden)

@@ -15,6 +15,7 @@ from .annealing import anneal
 from .bounds import best_band
 from .cover import Item, cover
 from .exact import improve_exactly
+from .order import order_moves
 from .problem import Problem, Unit
 from .state import FINE, Key, State
 
@@ -48,6 +49,7 @@ class Search:
         self.movable = [number for number, unit in enumerate(problem.units) if unit.targets]
         self.least: int | None = None
         self.has_no_way = False
+        self.is_best = self.is_hopeless = False
 
     def run(self) -> State:
         state = self.state
@@ -62,15 +64,27 @@ class Search:
             best, where = self._better(best, where)
         state.restore(where)
         self.reduce()
-        self._ruin_and_recreate()
-        self._finish()
-        for weight in (30.0, 6.0):
-            anneal(state, self.movable, self.rng, weight)
-        self.reduce()
-        self._look_further()
+        if not self._examine():
+            units = self.problem.units
+            self._ruin_and_recreate()
+            self._finish()
+            for weight in (30.0, 6.0):
+                anneal(state, self.movable, self.rng, weight)
+            self.reduce()
+            self._look_further()
+            if not self.is_hopeless or self.problem.units is not units:
+                self._examine()
         self._spread_out()
-        self.least, self.has_no_way = improve_exactly(state, self.movable)
         return state
+
+    def _examine(self) -> bool:
+        """Take the best end of all for small clusters. Returns whether nothing can be better, but for how
+        even the datastores are.
+        """
+        examined = improve_exactly(self.state, self.movable)
+        self.least, self.has_no_way = examined.least, examined.has_no_way
+        self.is_best, self.is_hopeless = examined.is_best, examined.is_hopeless
+        return examined.is_best
 
     def _better(self, best: Key, where: list[int]) -> tuple[Key, list[int]]:
         found = self.state.key()
@@ -695,7 +709,15 @@ class Search:
         return True
 
     def _spread_out(self) -> None:
-        """Other targets for what moves anyway, for flatter datastores."""
+        """Other targets for what moves anyway, for flatter datastores, if there is a safe order then."""
+        state, where = self.state, list(self.state.where)
+        self._flatten()
+        if state.where != where and self.is_best:
+            order = order_moves(state)
+            if order.left or any(step.parking for step in order.steps):
+                state.restore(where)
+
+    def _flatten(self) -> None:
         state = self.state
         for _round in range(4):
             changed = False

@@ -204,6 +204,21 @@ class State:
             self.problem.policy.min_difference - POINTS
         )
 
+    def are_far_enough(self) -> bool:
+        """Whether each unit has left a datastore that was fuller than its target by the minimum difference,
+        or would be if the unit came back; or moved for something that asks for none.
+        """
+        for unit in self.moved():
+            one, target = self.problem.units[unit], self.where[unit]
+            if one.restoring or self.differed(unit, target):
+                continue
+            self.relocate(unit, one.home)
+            far = self.differs(unit, target)
+            self.relocate(unit, target)
+            if not far:
+                return False
+        return True
+
     def _points(self, load: int, place: int) -> float:
         return 100 * load / self.capacity[place] if self.capacity[place] else 0.0
 
