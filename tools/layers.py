@@ -82,6 +82,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_planning/planner.py",
         f"{UTILS}/_planning/report",
         f"{UTILS}/_planning/snapshots",
+        f"{UTILS}/_planning/storage",
         f"{UTILS}/_planning/verify",
     ),
     f"{UTILS}/_planning/storage": (

@@ -238,8 +238,10 @@ options:
       - >-
         Limits, reserves, exclusions, rules, maintenance windows, metrics and weights, as the options of
         M(evenkeel.cluster.balance_plan), such as V({limits: {memory: 85, cpu_overcommit: 4}}).
-      - A goal has no effect, except that hosts to be emptied receive no VMs.
+      - A goal has no effect, except that hosts to be emptied receive no VMs, and that C(storage) has its defaults with V(storage).
       - C(max_migrations) limits the migrations of O(make_room). C(exclude.targets) are hosts that receive no VMs.
+      - With C(storage), new disks stay within C(utilisation) and C(reserve) of each datastore, come to none that is above C(latency),
+        evacuated or excluded, and keep the rules and C(placement) for datastores. C(preset=sdrs) sets C(storage).
     type: dict
   hosts:
     description: Facts about hosts that the platform does not report. When several entries match a host, the last one applies.
@@ -325,6 +327,18 @@ EXAMPLES = r"""
     policy:
       limits: {memory: 85, cpu_overcommit: 4}
     spare: 1
+
+- name: A database with its disks on different datastores that stay below 80 %
+  evenkeel.cluster.vm_placement:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    vms:
+      - {name: db3, cpu: 8, memory: 64G, disks: [{size: 200G}, {size: 50G}]}
+    policy:
+      storage:
+        utilisation: 80
+        rules:
+          - {by: disks, guests: {names: ["db*"]}}
+          - {by: name_prefix}
 
 - name: A graphics card on a dedicated host; the platform does not say which hosts these are
   evenkeel.cluster.vm_placement:

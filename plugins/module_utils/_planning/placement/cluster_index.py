@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from operator import mul
 
@@ -35,7 +36,7 @@ from ..model.selectors import WILDCARDS, select_hosts, with_expressions_answered
 from ..model.snapshot_index import SnapshotIndex
 from ..snapshots.estimated_load import with_estimated_load
 from ..snapshots.policy_overlay import with_policy_applied
-from .datastores import like
+from .storage_state import storage_of, with_storage_state
 
 LEVELLED = ("cpu", "memory", "disk_io", "network_io", "vcpu")
 
@@ -88,13 +89,14 @@ def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex
     # What was reserved before the platform reported its instance is known by the name without it.
     older = cluster_name(replace(snapshot, cluster=replace(snapshot.cluster, instance=None)))
     held = [item.reservation for item in request.held if item.cluster in (own, older)]
-    stated = _with_stated_facts(snapshot, request)
+    storage = storage_of(request.policy)
+    stated = with_storage_state(_with_stated_facts(snapshot, request), storage)
     full = with_reservations(stated, held) if held else stated
     policy = with_expressions_answered(request.policy, snapshot)
     known, policy = with_estimated_load(with_policy_applied(full, policy), policy)
     known = with_hosts_closed(known, policy)
     # How the rest of the cluster is to be is for balancing; here only limits, weights and rules count.
-    policy = replace(policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
+    policy = replace(policy, goal="spread", evacuate=None, relieve=None, consolidate=None, storage=storage)
     return index_of(known, policy)
 
 
@@ -168,9 +170,13 @@ def _with_facts(host: Host, facts: HostFacts) -> Host:
 def _with_datastores(host: Host, stated: Sequence[DatastoreFacts]) -> Host:
     stores = dict(host.datastores)
     for facts in stated:
-        for name in [name for name in stores if any(like(name, pattern) for pattern in facts.datastores)]:
+        for name in [name for name in stores if any(_like(name, pattern) for pattern in facts.datastores)]:
             if facts.closed:
                 del stores[name]
             elif facts.kind is not None:
                 stores[name] = replace(stores[name], kind=facts.kind)
     return replace(host, datastores=stores)
+
+
+def _like(text: str, pattern: str) -> bool:
+    return text == pattern or fnmatchcase(text, pattern)

@@ -105,6 +105,8 @@ def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
         cluster.policy,
         goal="evacuate",
         evacuate=Selector(names=names),
+        # Disks stay where they are.
+        storage=None,
         limits=replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory),
         platform_rules=True,
         # These are part of the snapshot already.
@@ -189,7 +191,9 @@ def _renamed(
 
 def _plan(cluster: ClusterIndex, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
     """The plan that vm_migrate carries out, checked in the cluster without the new guests."""
-    policy = replace(request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
+    policy = replace(
+        request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None, storage=None
+    )
     problem = build_problem(cluster.snapshot, cluster.policy, makes_room=True)
     index = problem.index
     places = list(problem.home)

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDisk
+from ..._model.placement_request import PlacementRequest, WantedDevice
 from ..._model.snapshot import Rule
 from ..model.move_units import joined
 from ..model.problem import Group, Vector
 from ..model.rules import PINS
 from ..model.snapshot_index import bits
 from .cluster_index import ClusterIndex
+from .datastores import DiskSet
 from .feasibility import Reason, key, unfit
 from .requested_guests import NewGuest
 from .rules import PlacementRules
+from .storage_rules import DiskBindings, disk_bindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class Unit:
     guests: tuple[int, ...]
     need: Vector
     load: Vector
-    disks: tuple[WantedDisk, ...]
+    disks: DiskSet
     devices: tuple[WantedDevice, ...]
     dedicated: bool
     unfit: Sequence[Reason | None]
@@ -51,6 +53,7 @@ class PlacementProblem:
     units: tuple[Unit, ...]
     groups: tuple[Group, ...]
     at: tuple[Mapping[int, int], ...]
+    bindings: DiskBindings
 
     @cached_property
     def unit_of(self) -> dict[int, int]:
@@ -118,6 +121,7 @@ class _Builder:
             units=tuple(units),
             groups=tuple(group for group, _rule in groups),
             at=tuple(at),
+            bindings=disk_bindings(self.cluster, self.new),
         )
 
     def _unit(
@@ -134,7 +138,10 @@ class _Builder:
             guests=guests,
             need=_sum([cluster.needs_of(item.guest) for item in items]),
             load=_sum([cluster.loads_of(item.guest) for item in items]),
-            disks=tuple(disk for item in items for disk in item.wanted.disks),
+            disks=DiskSet(
+                disks=tuple(disk for item in items for disk in item.wanted.disks),
+                owners=tuple(guest for guest in guests for _disk in self.new[guest].wanted.disks),
+            ),
             devices=tuple(device for item in items for device in item.wanted.devices),
             dedicated=items[0].wanted.dedicated,
             unfit=refused,

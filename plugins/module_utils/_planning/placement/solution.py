@@ -42,7 +42,7 @@ class PlacementSolution:
         self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in cluster.ceiling]
         self.points = [list(vector) for vector in cluster.points]
         self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
-        self.stores = Stores(cluster.index)
+        self.stores = Stores(cluster.index, task.bindings)
         self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in cluster.hosts]
         self.on: list[set[int]] = [set() for _host in cluster.hosts]
         self.seats: dict[int, Assignment] = {}
@@ -113,8 +113,12 @@ class PlacementSolution:
                 wants, has = _amount(resource, unit.need[index]), _amount(resource, max(0.0, free))
                 return f"{wants} wanted, {has} left within its limit"
         if word == "storage":
-            wanted = sum(disk.size for disk in unit.disks)
-            return f"{wanted / GIB:.1f} GiB wanted, {self.stores.most_free(host) / GIB:.1f} GiB free at most"
+            why = self.stores.in_the_way(host, unit.disks)
+            if why:
+                return f"no datastore that suits {why} has room"
+            wanted, most = sum(disk.size for disk in unit.disks.disks), self.stores.most_free(host)
+            within = "" if self.cluster.policy.storage is None else " within the limits of storage"
+            return f"{wanted / GIB:.1f} GiB wanted, {most / GIB:.1f} GiB free at most{within}"
         if word == "devices":
             return "others have them"
         if word == "spare":

@@ -8,8 +8,9 @@ from __future__ import annotations
 from ..._model.placement_request import PlacementRequest
 from ..errors import UnsafePlan
 from ..model.selectors import excluded_hosts
-from ..verify.placement import Seated, verify_placement
+from ..verify.placement import DiskRules, Seated, verify_placement
 from .solution import PlacementSolution
+from .storage_state import barred_datastores
 
 
 def verify_result(state: PlacementSolution, request: PlacementRequest) -> None:
@@ -31,8 +32,20 @@ def verify_result(state: PlacementSolution, request: PlacementRequest) -> None:
             )
             names = names[disks:]
     _sources, barred = excluded_hosts(cluster.hosts, cluster.policy.exclude)
+    bindings = task.bindings
     defects = verify_placement(
-        cluster.snapshot, cluster.policy, seated, task.rules.rules, task.rules.apart, barred, request.spare
+        cluster.snapshot,
+        cluster.policy,
+        seated,
+        task.rules.rules,
+        task.rules.apart,
+        barred,
+        request.spare,
+        DiskRules(
+            rules=tuple(bound.rule for bound in bindings.rules),
+            allowed={task.new[position].guest.id: ids for position, ids in bindings.allowed.items()},
+            barred=barred_datastores(cluster.snapshot, cluster.policy),
+        ),
     )
     if defects:
         raise UnsafePlan(

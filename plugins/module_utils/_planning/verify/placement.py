@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from ..._model.datastores import datastore_ids
 from ..._model.placement_request import WantedVm
 from ..._model.policy.policy import Policy
-from ..._model.snapshot import Guest, Host, Rule, Snapshot
+from ..._model.policy.storage import StoragePolicy
+from ..._model.reservation import is_reserved
+from ..._model.snapshot import Datastore, Disk, Guest, Host, Rule, Snapshot, StorageRule
 
 TOLERANCE = 1e-6
 # A guest in one of these states holds memory, or may.
@@ -29,6 +32,20 @@ class Seated:
     datastores: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRules:
+    """What the policy says of the disks of new guests: rules, with the ids of guests; by id of a guest, the
+    ids of the datastores where its disks may lie; and the ids of those that take none.
+    """
+
+    rules: tuple[StorageRule, ...] = ()
+    allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
+
+
+NO_DISK_RULES = DiskRules()
+
+
 def verify_placement(
     snapshot: Snapshot,
     policy: Policy,
@@ -37,6 +54,7 @@ def verify_placement(
     apart: Mapping[str, frozenset[str]],
     barred: frozenset[str],
     spare: int,
+    disks: DiskRules = NO_DISK_RULES,
 ) -> tuple[str, ...]:
     """Everything that is wrong, in sentences; empty for a legal answer. `barred`: hosts that take nothing."""
     hosts = {host.id: host for host in snapshot.hosts}
@@ -51,6 +69,7 @@ def verify_placement(
     return (
         *_overfull(snapshot, policy, seated, hosts),
         *_too_little_storage(seated, hosts),
+        *_storage_defects(snapshot, policy, seated, disks),
         *_shared_devices(seated, hosts),
         *(text for rule in rules if rule.strict for text in _broken(rule, at, snapshot, seated)),
         *_meetings(apart, at, {guest.id: guest.host for guest in snapshot.guests}),
@@ -176,6 +195,92 @@ def _too_little_storage(seated: Sequence[Seated], hosts: Mapping[str, Host]) -> 
     for place, amount in taken.items():
         if place in free and amount > free[place]:
             yield f"datastore {place[0]} has {free[place]} bytes free, and {amount} are to go there"
+
+
+def _storage_defects(
+    snapshot: Snapshot, policy: Policy, seated: Sequence[Seated], disks: DiskRules
+) -> Iterable[str]:
+    """What is wrong by the datastores of the snapshot, where it lists them."""
+    places = {place.id: place for place in snapshot.datastores}
+    ids = datastore_ids(snapshot)
+    new: dict[str, list[tuple[Seated, int]]] = {}
+    for one in seated if places else ():
+        for number, name in enumerate(one.datastores):
+            new.setdefault(ids.get((one.host, name), ""), []).append((one, number))
+    for place, those in new.items():
+        store = places.get(place)
+        if store is None:
+            yield f"{those[0][0].id}: its host has no such datastore in the snapshot"
+            continue
+        if store.maintenance or store.closed_because is not None or place in disks.barred:
+            yield f"datastore {place} takes no disks"
+        if store.content is not None and "images" not in store.content:
+            yield f"datastore {place} may not hold images"
+        if policy.storage is not None:
+            yield from _above_limits(snapshot, policy.storage, store, those, ids)
+    for one in seated:
+        homes = {ids.get((one.host, name), "") for name in one.datastores}
+        for place in sorted(homes - disks.allowed.get(one.id, homes)):
+            yield f"{one.id}: its disks may not be on {place}"
+    for rule in disks.rules:
+        if rule.strict:
+            yield from _broken_on_datastores(rule, snapshot, seated, ids)
+
+
+def _above_limits(
+    snapshot: Snapshot,
+    storage: StoragePolicy,
+    store: Datastore,
+    new: Sequence[tuple[Seated, int]],
+    ids: Mapping[tuple[str, str], str],
+) -> Iterable[str]:
+    if storage.latency is not None and store.latency is not None and store.latency > storage.latency:
+        yield f"datastore {store.id} is slower than {storage.latency:g} ms"
+    if not store.capacity or store.free is None:
+        return
+    load = float(store.capacity - store.free)
+    load += sum(one.wanted.disks[number].size for one, number in new)
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            if ids.get((guest.host, disk.datastore)) == store.id:
+                load += (disk.size or 0) if is_reserved(guest) else _growth(disk, storage.growth)
+    limit = min(store.capacity * storage.utilisation / 100, store.capacity - storage.reserve)
+    if load > limit * (1 + TOLERANCE):
+        yield f"datastore {store.id} comes to {load:g} bytes, and {limit:g} is its limit"
+
+
+def _growth(disk: Disk, percent: float) -> float:
+    """What is certain to count of what a disk may still grow by."""
+    if disk.thin is False or disk.used is None or disk.size is None:
+        return 0.0
+    return max(0, disk.size - disk.used) * percent / 100
+
+
+def _broken_on_datastores(
+    rule: StorageRule, snapshot: Snapshot, seated: Sequence[Seated], ids: Mapping[tuple[str, str], str]
+) -> Iterable[str]:
+    """A rule over several guests is about where any of their disks are, one over a guest about its disks."""
+    old: dict[str, set[str]] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks if guest.id in rule.guests else ():
+            place = ids.get((guest.host, disk.datastore))
+            if place is not None and "cdrom" not in disk.blockers:
+                old.setdefault(place, set()).add(guest.id)
+    new: dict[str, set[str]] = {}
+    for one in seated:
+        for number, name in enumerate(one.datastores if one.id in rule.guests else ()):
+            member = f"{one.id} {number}" if len(rule.guests) == 1 else one.id
+            new.setdefault(ids.get((one.host, name), ""), set()).add(member)
+    if rule.kind == "anti_affinity":
+        for place, members in new.items():
+            together = members | old.get(place, set())
+            if len(together) > 1:
+                yield f"rule {rule.name}: {', '.join(sorted(together))} are together on {place}"
+        return
+    most = max(map(len, old.values()), default=0)
+    best = {place for place, members in old.items() if len(members) == most}
+    if len(new) > 1 or (best and not new.keys() <= best):
+        yield f"rule {rule.name}: its new members are not on one datastore with the others"
 
 
 def _shared_devices(seated: Sequence[Seated], hosts: Mapping[str, Host]) -> Iterable[str]:
