@@ -22,6 +22,7 @@ from .journal import Journal
 from .launcher import Launcher
 from .migration_tracker import SUCCESSFUL, MigrationTracker
 from .monitor import Monitor
+from .preflight import DisksAlong
 from .progress import Progress, progress
 from .rollback_plan import rollback_migrations
 from .stopping import StopSignal
@@ -53,6 +54,7 @@ class Executor:
         rng: Callable[[], float] = random.random,
         pauses: bool = True,
         is_last: bool = True,
+        disks: DisksAlong | None = None,
     ) -> None:
         self._job = job
         self._platform = platform
@@ -66,13 +68,14 @@ class Executor:
         self._rng = rng
         self._pauses = pauses
         self._is_last = is_last
+        self._disks = disks
         # Why nothing may follow this part of the run, or None.
         self.ended_early: str | None = None
         self._paused: str | None = None
         # For how long nothing was under way because of a pause.
         self._rested = 0.0
         self._tracker = MigrationTracker(job.migrations, journal, clock, ended)
-        self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock)
+        self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock, disks)
         self._monitor = Monitor(platform, self._tracker, clock, failure_policy.timeout)
         self._halted: str | None = None
         self._silent_since: dict[str, float] = {}
@@ -94,8 +97,10 @@ class Executor:
             self._launcher.take_over()
             self._halted = "an earlier part of this run was rolling back"
         self._continue(now)
+        self._look_at_disks()
         rolled_back = (self._journal.past.rolling_back or self._must_roll_back()) and self._roll_back()
         self._confirm_ends()
+        self._look_at_disks()
         self.ended_early = "the migrations were rolled back" if rolled_back else self._halted
         if self._is_last:
             self._journal.finish()
@@ -232,6 +237,18 @@ class Executor:
         since = self._began + self._rested
         seen = progress(self._tracker, self._monitor.percent, self._clock, since)
         self._observe(seen if self._paused is None else replace(seen, paused=self._paused))
+
+    def _look_at_disks(self) -> None:
+        """Whether disks that went along are where they should be."""
+        if self._disks is None:
+            return
+        try:
+            found = self._disks.revised(self._tracker.outcomes(), self._tracker.known)
+        except PlatformError as error:
+            self._tolerate("disks", error)
+            return
+        for outcome in found:
+            self._tracker.revise(outcome)
 
     def _must_roll_back(self) -> bool:
         return self._failure_policy.on_failure == "rollback" and self._too_many_failures() is not None

@@ -17,7 +17,7 @@ from .critical_path import by_critical_path
 from .job import MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, RETRY_SECONDS, MigrationJob
 from .journal import EarlierRun
 from .migration_tracker import SUCCESSFUL, MigrationTracker, co_migrated, request_for
-from .preflight import GO, PreflightResult, free_capacity, preflight
+from .preflight import GO, DisksAlong, PreflightResult, free_capacity, preflight
 from .rule_check import RuleCheck
 
 # Errors that leave open whether the platform has heard of a start.
@@ -35,7 +35,9 @@ class Launcher:
         tracker: MigrationTracker,
         past: EarlierRun,
         clock: Clock,
+        disks: DisksAlong | None = None,
     ) -> None:
+        self._disks = disks
         self._limits = job.limits
         self._platform = platform
         self._concurrency = concurrency
@@ -103,9 +105,22 @@ class Launcher:
             others = [other for other in tracker.pending if other is not migration]
             conflict = self._rule_check.with_migration(migration, now, underway, [*others, migration])
             if conflict is None:
-                self._start(migration, now)
+                self._start_with_disks(migration, now)
             else:
                 tracker.end_pending(migration, "skipped", conflict)
+
+    def _start_with_disks(self, migration: Migration, now: ClusterNow) -> None:
+        """Start it, after a look at its disks and at the datastores that they go to."""
+        if self._disks is not None and migration.cost.disks:
+            ended = self._tracker.recently_ended(self._disks.settling_seconds)
+            judged = self._disks.preflight(migration, [*self._tracker.moving, *ended])
+            if judged.answer == "busy":
+                self._follow_or_drop(migration, judged)
+            elif judged.answer == "drop":
+                self._tracker.end_pending(migration, "skipped", judged.why)
+            if judged.answer != "go":
+                return
+        self._start(migration, now)
 
     def _arrived(self, migration: Migration) -> None:
         """On its target already: by an earlier part of this run, or by anybody."""

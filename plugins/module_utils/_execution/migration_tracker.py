@@ -46,7 +46,7 @@ def co_migrated(migration: Migration, along: Sequence[CoMigrated]) -> list[Migra
             migration,
             guest=moved.guest,
             source=moved.source,
-            cost=replace(migration.cost, memory=moved.memory),
+            cost=replace(migration.cost, memory=moved.memory, disks=0),
             storage={},
         )
         for moved in along
@@ -76,6 +76,7 @@ class MigrationTracker:
         ended: Callable[[MigrationOutcome], None],
     ) -> None:
         self._order = [migration.step for migration in migrations]
+        self.known = list(migrations)
         self._pending = {migration.step: migration for migration in migrations}
         self._ended: dict[int, MigrationOutcome] = {}
         self._journal = journal
@@ -242,6 +243,10 @@ class MigrationTracker:
         """Change a failure to a success: the guest was found on its target later."""
         self._record(replace(self._ended[step], result="migrated", why=why))
 
+    def revise(self, outcome: MigrationOutcome) -> None:
+        """An end that turned out otherwise."""
+        self._record(outcome)
+
     def _record(self, outcome: MigrationOutcome) -> None:
         self._ended[outcome.step] = outcome
         self._journal.ended(outcome)
@@ -250,6 +255,7 @@ class MigrationTracker:
     def add(self, migrations: Sequence[Migration]) -> None:
         """More to do: the way home."""
         self._order += [migration.step for migration in migrations]
+        self.known += migrations
         self._planned.update((migration.guest.id, migration.target) for migration in migrations)
         self._pending.update({migration.step: migration for migration in migrations})
         self.memory.update({migration.step: migration.cost.memory for migration in migrations})

@@ -15,6 +15,8 @@ from .clock import Clock
 from .job import MAX_CANCEL_SECONDS
 from .migration_tracker import MigrationTracker, RunningMigration
 
+# How many times its estimated duration a migration may take that copies disks.
+DISK_PATIENCE = 4.0
 _UNKNOWN = MigrationState(state="failed", why="the platform no longer reports the task")
 
 
@@ -98,8 +100,12 @@ class Monitor:
     def _enforce_timeout(self, task: str, begun: RunningMigration) -> None:
         now = self._clock.monotonic()
         cancelling = self._cancelling.get(task)
-        if cancelling is None and now - begun.since > self._timeout:
-            self._cancel(task, f"exceeded its timeout of {self._timeout:g} s", late=True)
+        allowed = self._timeout
+        if begun.migration.cost.disks:
+            # Disks may take longer than any memory.
+            allowed = max(allowed, DISK_PATIENCE * begun.migration.cost.seconds)
+        if cancelling is None and now - begun.since > allowed:
+            self._cancel(task, f"exceeded its timeout of {allowed:g} s", late=True)
         elif cancelling is not None and now - cancelling.since > MAX_CANCEL_SECONDS:
             self._tracker.end_running(task, "failed", f"{cancelling.why}; cancelled, but still running")
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
+from .._model.outcome import MigrationOutcome
 from .._model.plan import RULE_RESTORING, Migration
 from .._model.policy.policy import Limits
 from .._platforms.protocol import ClusterNow
@@ -30,6 +31,25 @@ class PreflightResult:
 
 GO = PreflightResult("go")
 THERE = PreflightResult("there")
+
+
+class DisksAlong(Protocol):
+    """What has to be looked at of migrations that take disks to other datastores."""
+
+    @property
+    def settling_seconds(self) -> float:
+        """For how long after a migration the platform may show the space of before it."""
+
+    def preflight(self, migration: Migration, taking_room: Sequence[Migration]) -> PreflightResult:
+        """Whether the disks are where they were planned, and their targets take them and have room for them;
+        `taking_room` are migrations under way, and those that have ended so recently that the space may be
+        that of before them.
+        """
+
+    def revised(
+        self, ended: Sequence[MigrationOutcome], migrations: Sequence[Migration]
+    ) -> list[MigrationOutcome]:
+        """The ends that turn out otherwise when the disks are looked at, with the copies left behind."""
 
 
 def preflight(

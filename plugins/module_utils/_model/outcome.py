@@ -45,6 +45,10 @@ class MigrationOutcome:
     along: Annotated[
         tuple[CoMigrated, ...], "guests of no step of the plan that the platform took along to the same host"
     ] = field(default=(), metadata={"omit": True})
+    left_behind: Annotated[
+        tuple[str, ...],
+        "kind storage: copies of its disks that the guest does not use any more, in the platform's words",
+    ] = field(default=(), metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,10 @@ class RehearsalPlatform:
             for task, request in tasks.items()
         }
 
+    def copies_left(self, request: DiskMoveRequest) -> tuple[str, ...]:
+        """None: migrations leave nothing behind here."""
+        return ()
+
     def cancel_disk_move(self, task: str) -> None:
         with self._locked():
             self._store_all(*rehearsal_storage.cancel(*self._own_storage(), task))

@@ -99,5 +99,10 @@ class StoragePlatform(Protocol):
     def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
         """The state of every given move."""
 
+    def copies_left(self, request: DiskMoveRequest) -> tuple[str, ...]:
+        """Copies of these disks on `source`, as `host` has it, that the guest does not use: what a migration
+        which took them along, or was to, has left behind. Empty where that can't be read.
+        """
+
     def cancel_disk_move(self, task: str) -> None:
         """Ask the platform to stop a running move; `poll_disk_moves` reports its end."""

@@ -24,11 +24,12 @@ from ..._execution.stopping import StopSignal
 from ..._execution.storage.dry_run import DryRunStorage
 from ..._execution.storage.executor import DiskMoveExecutor, with_disk_moves
 from ..._execution.storage.job import DiskMoveJob, disk_move_job
+from ..._execution.storage.relocations import RelocationCheck, relocation_check
 from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
-from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan, StorageState
+from ..._model.plan import ClusterState, Cost, DiskMove, GuestRef, Migration, Plan, StorageState
 from ..._model.policy.policy import Limits, Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
@@ -187,6 +188,7 @@ def migrate(
                 watch,
                 check_mode=check_mode,
                 disks=None if disks is None or storage is None else (disks, storage, plan),
+                along=_disks_along(plan, before, storage, check_mode=check_mode),
             )
             events.finish(outcome)
             lock = {"lock_waited": kept.lock_waited, "lock_taken_over": kept.lock_taken_over}
@@ -316,7 +318,8 @@ def _not_migrated(
         ]
     if check_mode:
         planned = {one.guest.id: one.target for one in outcome.migrations if one.result == "planned"}
-        after = snapshot_after_moves(before, planned)
+        along = {one.guest.id: one.storage for one in plan.migrations}
+        after = snapshot_after_moves(before, planned, along)
     if after is None:
         return None
     missing = () if plan.policy.goal == "storage" else shortfall(after, plan.policy)
@@ -432,11 +435,12 @@ def _store_outcome(outcome: Outcome, path: str | None, notices: list[str], *, ch
 
 
 def _storage_part(platform: object, plan: Plan | None) -> StoragePlatform | None:
-    """The part of the platform that moves disks; None where the plan moves none.
+    """The part of the platform that moves disks; None where the plan moves none, with or without guests.
 
     Raises StorageUnsupported before anything is started.
     """
     moves = 0 if plan is None or plan.storage is None else len(plan.storage.moves)
+    moves += 0 if plan is None else sum(one.cost.disks > 0 for one in plan.migrations)
     if not moves:
         return None
     if not isinstance(platform, StoragePlatform):
@@ -463,6 +467,16 @@ def _disk_job(
         settling_seconds=settling,
         rules=resolve_storage_rules(before, plan.policy.storage or StoragePolicy())[0],
     )
+
+
+def _disks_along(
+    plan: Plan | None, before: Snapshot, storage: StoragePlatform | None, *, check_mode: bool
+) -> RelocationCheck | None:
+    """What looks at the disks that migrations take to other datastores; None where none does."""
+    if plan is None or storage is None:
+        return None
+    rules = resolve_storage_rules(before, plan.policy.storage or StoragePolicy())[0]
+    return relocation_check(plan, before, storage, rules, check_mode=check_mode)
 
 
 def _bytes(work: MigrationJob) -> Mapping[int, int]:
@@ -545,8 +559,9 @@ def _execute(
     *,
     check_mode: bool,
     disks: tuple[DiskMoveJob, StoragePlatform, Plan | None] | None = None,
+    along: RelocationCheck | None = None,
 ) -> Outcome:
-    """The migrations, and after them the moves of `disks`."""
+    """The migrations, with the disks that go `along`, and after them the moves of `disks`."""
     policy = failure_policy(options)
     seen: list[Progress] = []
 
@@ -583,12 +598,15 @@ def _execute(
             ended=(lambda _outcome: None) if check_mode else ended,
             pauses=not check_mode,
             is_last=disks is None,
+            disks=along,
         )
         outcome = hosts.run()
         if disks is not None:
             job, storage, plan = disks
             if check_mode:
-                storage = DryRunStorage(storage, job, _seeming_hosts(outcome))
+                storage = DryRunStorage(
+                    storage, job, _seeming_hosts(outcome), _relocated(work, outcome, along)
+                )
             end = DiskMoveExecutor(
                 job,
                 storage,
@@ -610,6 +628,13 @@ def _execute(
 def _seeming_hosts(outcome: Outcome) -> Mapping[str, str]:
     """Where guests would be after the migrations, by id."""
     return {one.guest.id: one.target for one in outcome.migrations if one.result == "migrated"}
+
+
+def _relocated(work: MigrationJob, outcome: Outcome, along: RelocationCheck | None) -> list[DiskMove]:
+    """The disks that have gone along, or seemed to, as moves of disks."""
+    done = {one.step for one in outcome.migrations if one.result == "migrated"}
+    own = [one for one in work.migrations if one.step in done and one.cost.disks]
+    return [] if along is None else [move for one in own for move in along.layout.moves(one)]
 
 
 def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def target_storage(text: str | None) -> str | Mapping[str, str] | None:
 
 def redirected(migrations: Iterable[Migration], text: str | None) -> tuple[Migration, ...]:
     """The migrations with their disks where the option target_storage wants them. A plan that only takes
-    disks along has them go to the storage of the same name; one that says another is not overruled.
+    disks along has them go to the storage of the same name; one that says another is not overruled, nor is
+    one that migrates a guest for its disks.
     """
     wanted = target_storage(text)
 
@@ -38,7 +39,9 @@ def redirected(migrations: Iterable[Migration], text: str | None) -> tuple[Migra
         return wanted if isinstance(wanted, str) else wanted.get(name, name)
 
     return tuple(
-        replace(migration, storage={name: goal(name, to) for name, to in migration.storage.items()})
+        migration
+        if migration.cost.disks
+        else replace(migration, storage={name: goal(name, to) for name, to in migration.storage.items()})
         for migration in migrations
     )
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from ..._model.plan import DiskMove
 from ..._platforms.storage_protocol import (
     DatastoreNow,
     DiskMoveRequest,
@@ -22,7 +23,13 @@ from .job import DiskMoveJob
 class DryRunStorage:
     """Datastores that are only read. `hosts` are where guests have seemed to be migrated to, by guest."""
 
-    def __init__(self, platform: StoragePlatform, job: DiskMoveJob, hosts: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        platform: StoragePlatform,
+        job: DiskMoveJob,
+        hosts: Mapping[str, str],
+        relocated: Sequence[DiskMove] = (),
+    ) -> None:
         self._platform = platform
         self._hosts = hosts
         self._reach = job.reach
@@ -33,6 +40,8 @@ class DryRunStorage:
         self._left: set[str] = set()
         self._real_hosts: dict[str, str] = {}
         self._prepared: dict[DiskMoveRequest, PreparedDiskMove] = {}
+        for move in relocated:
+            self._seem_to_move(move.guest.id, move.disks, move.source, move.target, move.bytes, move.room)
 
     def look_at_storage(self, guests: Collection[str]) -> StorageNow:
         now = self._platform.look_at_storage(guests)
@@ -75,13 +84,24 @@ class DryRunStorage:
 
     def start_disk_move(self, prepared: PreparedDiskMove) -> str:
         request = prepared.request
-        for disk in request.disks:
-            self._places[request.guest, disk] = request.target
         key = request.guest, request.disks, request.target
-        self._left.add(request.source)
-        self._gained[request.source] = self._gained.get(request.source, 0) - self._bytes.get(key, 0)
-        self._gained[request.target] = self._gained.get(request.target, 0) + self._room.get(key, 0)
+        self._seem_to_move(
+            request.guest,
+            request.disks,
+            request.source,
+            request.target,
+            self._bytes.get(key, 0),
+            self._room.get(key, 0),
+        )
         return f"dry-run:{request.guest}:{','.join(request.disks)}:{request.target}"
+
+    def _seem_to_move(
+        self, guest: str, disks: Sequence[str], source: str, target: str, frees: int, room: int
+    ) -> None:
+        self._places.update({(guest, disk): target for disk in disks})
+        self._left.add(source)
+        self._gained[source] = self._gained.get(source, 0) - frees
+        self._gained[target] = self._gained.get(target, 0) + room
 
     def find_disk_move(self, request: DiskMoveRequest) -> str | None:
         return self._platform.find_disk_move(request)
@@ -91,6 +111,10 @@ class DryRunStorage:
             task: DiskMoveState(state="migrated", percent=100, moved=request.disks)
             for task, request in tasks.items()
         }
+
+    def copies_left(self, request: DiskMoveRequest) -> tuple[str, ...]:
+        """None: nothing is copied."""
+        return ()
 
     def cancel_disk_move(self, task: str) -> None:
         """Do nothing: no move is running."""

@@ -31,6 +31,7 @@ from .api.values import row, rows, whole
 from .migrate.co_migration import Partners, label
 from .migrate.disk_moves import DiskMover
 from .migrate.disk_precheck import Storages, storage_name
+from .migrate.left_behind import copies_left
 from .migrate.maintenance import await_maintenance, in_maintenance, require_maintenance, shut_down
 from .migrate.poll import TaskPoller
 from .migrate.precheck import Cluster, Preconditions, is_ha_managed, preconditions, sent_elsewhere
@@ -178,6 +179,13 @@ class ProxmoxPlatform:
         if any(state.state != "running" for state in states.values()):
             self._seen = None
         return states
+
+    def copies_left(self, request: DiskMoveRequest) -> tuple[str, ...]:
+        replicated = self._known_replicas()
+        if replicated is None or request.guest in replicated:
+            # Replicas are copies that the guest does not use, and are wanted.
+            return ()
+        return copies_left(self._session, request, self._entry(request.guest))
 
     def cancel_disk_move(self, task: str) -> None:
         self._mover.cancel(task)

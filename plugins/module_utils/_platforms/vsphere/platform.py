@@ -163,6 +163,10 @@ class VSpherePlatform:
         around = disk_moves.Surroundings(self._asking(self._known_stores), self._before, self._wait_limits)
         return self._asking(lambda: disk_moves.poll(self._session, tasks, around))
 
+    def copies_left(self, request: DiskMoveRequest) -> tuple[str, ...]:
+        around = disk_moves.Surroundings(self._asking(self._known_stores), self._before, self._wait_limits)
+        return self._asking(lambda: disk_moves.copies_left(self._session, request, around))
+
     def cancel_disk_move(self, task: str) -> None:
         cancel(self._session, task)
 
@@ -286,5 +290,6 @@ class VSpherePlatform:
         if spec.disk:
             stores = {disk.datastore._GetMoId(): disk.datastore for disk in spec.disk}
             require_privileges(self._session, list(stores.values()), STORE)
+            self._before.update(disk_moves.as_they_are(self._session, {request.guest}))
         found = objections(self._session, request.guest, request.target, spec, self._wait_limits)
         return Prepared(request=request, objection=all_of(found), details=spec)

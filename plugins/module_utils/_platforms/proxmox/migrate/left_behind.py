@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ...storage_protocol import DiskMoveRequest
 from ...values import Row
 from ..api.notices import ONE_CALL
 from ..api.session import Session
 from ..api.values import row, rows
 from ..read.guest_config import Volume
 from ..read.guests import path_of
+from .disk_precheck import storage_name
 
 
 def left_behind(
@@ -54,6 +56,23 @@ def left_behind(
         else ""
     )
     return (*result, *stray), why
+
+
+def copies_left(session: Session, request: DiskMoveRequest, entry: Row) -> tuple[str, ...]:
+    """The volumes of a guest on the source, as the host has it, that its configuration does not name; none
+    where that can't be read.
+    """
+    content = "rootdir" if entry.get("type") == "lxc" else "images"
+    path = f"nodes/{request.host}/storage/{storage_name(request.source)}/content"
+    own = f"{path_of(entry)}/config"
+    try:
+        listed = rows(session.get(path, vmid=request.guest, content=content), path)
+        config = row(session.get(own), own)
+    except ONE_CALL:
+        return ()
+    elsewhere = request.source.endswith(f"@{request.host}") and entry.get("node") != request.host
+    volids = [str(each.get("volid")) for each in listed]
+    return tuple(volid for volid in volids if elsewhere or not _named(volid, config))
 
 
 def _named(volid: str, config: Row) -> bool:

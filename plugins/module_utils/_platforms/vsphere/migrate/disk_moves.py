@@ -62,14 +62,14 @@ def poll(
     found = _tasks(session, tasks)
     states = {task: _running(found.get(task)) for task in tasks}
     ended = {task: request for task, request in tasks.items() if states[task] is None}
-    guests = _guests(session, {request.guest for request in ended.values()})
+    guests = as_they_are(session, {request.guest for request in ended.values()})
     doubtful = {
         request.guest
         for task, request in ended.items()
         if _says_success(found.get(task)) and not _is_done(guests.get(request.guest), request, around)
     }
     # The place of disks may be shown a moment later than the end of the task.
-    guests |= _guests(session, doubtful)
+    guests |= as_they_are(session, doubtful)
     return {
         task: state
         if state is not None
@@ -83,12 +83,19 @@ def _tasks(session: Session, tasks: Iterable[str]) -> dict[str, Found]:
     return {item.id: item for item in found}
 
 
-def _guests(session: Session, guests: Iterable[str]) -> dict[str, Found]:
+def as_they_are(session: Session, guests: Iterable[str]) -> dict[str, Found]:
+    """Guests with their files, by reference."""
     starts = [vim.VirtualMachine(guest) for guest in sorted(guests)]
     if not starts:
         return {}
     found = retrieve(session, starts, [properties(vim.VirtualMachine, *_GUEST_PATHS)])
     return {item.id: item for item in found}
+
+
+def copies_left(session: Session, request: DiskMoveRequest, around: Surroundings) -> tuple[str, ...]:
+    """Files of these disks on the source that the guest does not use."""
+    guest = as_they_are(session, {request.guest}).get(request.guest)
+    return () if guest is None else _left(session, guest, request, request.disks, request.source, around)
 
 
 def _running(task: Found | None) -> DiskMoveState | None:
