@@ -283,6 +283,14 @@ headroom:
           description: How many more fit if each uses what guests of this size use on average. Null when that is not known.
           type: int
           sample: 37
+        fit_on_datastores:
+          description:
+            - How many more have room for their disks within C(storage) of the policy, if each has as much as guests of this size have on
+              average. No other number is larger.
+          returned: when the policy says anything about datastores, and the sizes of disks are known
+          type: int
+          sample: 22
+          version_added: 1.3.0
     largest:
       description: The largest memory that one more guest can be given, by its cores.
       type: list

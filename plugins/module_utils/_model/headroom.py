@@ -69,6 +69,12 @@ class SizeClass:
         Count | None,
         "how many more fit if each uses what guests of this size use on average; null when that is not known",
     ] = None
+    fit_on_datastores: Annotated[
+        Count | None,
+        "how many more have room for their disks within the limits of storage, if each has as much as guests "
+        "of this size have on average; no other number is larger. Null when the policy says nothing about "
+        "datastores, or when the sizes of disks are not known",
+    ] = field(default=None, metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..._model.datastores import datastore_ids, datastores_of
 from ..._model.headroom import LargestGuest, SizeClass
 from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.snapshot import Guest
@@ -33,7 +35,9 @@ Size = tuple[float, int]
 
 
 def size_classes(cluster: ClusterIndex) -> list[SizeClass]:
-    """Guests that ask nothing of their host but cores and memory; the count of each size is exact."""
+    """Guests that ask nothing of their host but cores and memory, and room for their disks where the policy
+    says something about datastores; the count of each size is exact.
+    """
     by_size: dict[Size, list[Guest]] = {}
     for guest in cluster.index.guests:
         cpu, memory = guest.assigned.get("cpu"), guest.assigned.get("memory")
@@ -62,12 +66,14 @@ def _size_class(
 ) -> SizeClass:
     cpu, memory = size
     unit = _unit(cluster, cpu, memory)
-    fit = _fit(cluster, unit.open, unit.need)
+    on_datastores = _fit_on_datastores(cluster, unit.open, guests)
+    most = on_datastores if on_datastores is not None else sys.maxsize
+    fit = min(_fit(cluster, unit.open, unit.need), most)
     used = {name: _mean(guests, name) for name in ("cpu", "memory")}
     as_used = None
     if None not in used.values():
         typical = replace(guests[0], used=used)
-        as_used = _fit(cluster, unit.open, cluster.needs_of(typical))
+        as_used = min(_fit(cluster, unit.open, cluster.needs_of(typical)), most)
     return SizeClass(
         cpu=cpu,
         memory=memory,
@@ -75,7 +81,40 @@ def _size_class(
         fit=fit,
         fit_with_spare=min(fit, reserve.most(unit)),
         fit_as_used=as_used,
+        fit_on_datastores=on_datastores,
     )
+
+
+def _fit_on_datastores(cluster: ClusterIndex, hosts: Sequence[int], guests: Sequence[Guest]) -> int | None:
+    """How many more find room for their disks, each on one datastore of the class and the cluster of
+    datastores where guests of the size are now; None where that does not count or is not known.
+    """
+    if cluster.policy.storage is None:
+        return None
+    snapshot = cluster.snapshot
+    ids = datastore_ids(snapshot)
+    places = {place.id: place for place in datastores_of(snapshot)}
+    sizes: list[int] = []
+    kinds: set[tuple[str | None, str | None]] = set()
+    for guest in guests:
+        disks = [disk for disk in guest.disks if disk.size is not None and "cdrom" not in disk.blockers]
+        if disks:
+            sizes.append(sum(disk.size or 0 for disk in disks))
+        for disk in disks:
+            place = places.get(ids.get((guest.host, disk.datastore), ""))
+            if place is not None:
+                kinds.add((place.kind, place.cluster))
+    size = sum(sizes) // len(sizes) if sizes else 0
+    if not size or not kinds:
+        return None
+    names = {cluster.hosts[host].id: cluster.hosts[host] for host in hosts}
+    total = 0
+    for place in places.values():
+        seen = [names[host].datastores[place.name] for host in place.hosts if host in names]
+        rooms = [one.free for one in seen if one.closed_because is None and one.free is not None]
+        if rooms and (place.kind, place.cluster) in kinds:
+            total += min(rooms) // size
+    return total
 
 
 def _mean(guests: Sequence[Guest], name: str) -> float | None:
