@@ -18,6 +18,7 @@ from .bounds import bytes_lower_bound
 from .builder import build_problem
 from .order import Order, order_moves
 from .problem import Problem
+from .reduction import reduce
 from .report import NoOrder, Reasons, immovable, kind_of, ref, storage_state, unresolved
 from .search import Search
 from .state import State
@@ -95,7 +96,7 @@ def _without(search: Search, order: Order) -> tuple[State, Order]:
     while left:
         for unit in left:
             state.relocate(unit, search.problem.units[unit].home)
-        search.reduce()
+        reduce(search.moves)
         # Part of a rule's members on their way may break it more than before.
         left = {
             unit
