@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
+from ._ansible.actions.balance_plan import hypothetical_plan, what_if_of
 from ._ansible.actions.cluster_facts import FactsOptions, read_cluster
 from ._ansible.actions.vm_migrate import MigrateOptions, migrate, refuse_hypothetical
 from ._ansible.log import Log
@@ -41,15 +42,39 @@ from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
 from ._model.headroom import Headroom, HostFailure, LargestGuest, LostGuest, SizeClass
 from ._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
+from ._model.overrides import Overrides
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
-from ._model.plan import ClusterState, DiskMove, Migration, Plan, Proof, StoragePlan, Unresolved, Violation
+from ._model.plan import (
+    ClusterState,
+    DatastoreState,
+    DiskMove,
+    ImmovableDisk,
+    Migration,
+    Plan,
+    Proof,
+    StoragePlan,
+    StorageProof,
+    StorageState,
+    Unresolved,
+    Violation,
+)
 from ._model.policy.choices import Choices, DisksLeftOut, LeftOut, Pinned
 from ._model.policy.policy import Policy
-from ._model.policy.storage import StoragePolicy
+from ._model.policy.storage import DatastoreRule, DatastoreSelector, StorageClass, StoragePolicy
 from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
-from ._model.snapshot import ClusterRef, Datastore, Disk, Guest, Host, Notice, Rule, Snapshot
+from ._model.snapshot import (
+    ClusterRef,
+    Datastore,
+    Disk,
+    Guest,
+    Host,
+    Notice,
+    Rule,
+    Snapshot,
+    StorageRule,
+)
 from ._planning.by_hand import moved_by
 from ._planning.by_hand import plan_back as _plan_back
 from ._planning.by_hand import plan_move as _plan_move
@@ -68,6 +93,9 @@ __all__ = (
     "ClusterState",
     "Connection",
     "Datastore",
+    "DatastoreRule",
+    "DatastoreSelector",
+    "DatastoreState",
     "Disk",
     "DiskMove",
     "DiskMoveOutcome",
@@ -79,6 +107,7 @@ __all__ = (
     "Headroom",
     "Host",
     "HostFailure",
+    "ImmovableDisk",
     "InputError",
     "LargestGuest",
     "LeftOut",
@@ -90,6 +119,7 @@ __all__ = (
     "MovingDisks",
     "Notice",
     "Outcome",
+    "Overrides",
     "Pinned",
     "Placed",
     "Placement",
@@ -108,8 +138,12 @@ __all__ = (
     "Snapshot",
     "StateError",
     "Stop",
+    "StorageClass",
     "StoragePlan",
     "StoragePolicy",
+    "StorageProof",
+    "StorageRule",
+    "StorageState",
     "Unplaced",
     "Unresolved",
     "Violation",
@@ -210,14 +244,22 @@ def plan(
     policy: Policy | Mapping[str, Any] | None = None,
     *,
     choices: Choices | None = None,
+    what_if: Overrides | Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The fewest migrations that put the cluster in order. Nothing is read or changed.
+    """The fewest migrations, and the fewest bytes of disks, that put the cluster in order. Nothing is read or
+    changed.
 
-    A policy may be a mapping with the options of balance_plan. `choices`: single migrations to leave out or
-    to insist on, instead of those of the policy. Raises InputError and PlanningError.
+    A policy may be a mapping with the options of balance_plan; with `storage` the plan has disk moves, in
+    `storage`. `choices`: single migrations to leave out or to insist on, instead of those of the policy.
+    `what_if`: changes to the snapshot before it is planned, as of balance_plan; such a plan can't be applied.
+    Raises InputError and PlanningError.
     """
     policy = _policy(policy)
-    return _plan(snapshot, policy if choices is None else replace(policy, choices=choices))
+    policy = policy if choices is None else replace(policy, choices=choices)
+    if what_if is None:
+        return _plan(snapshot, policy)
+    overrides = what_if if isinstance(what_if, Overrides) else Overrides.from_json(what_if_of(what_if))
+    return hypothetical_plan(snapshot, policy, overrides)
 
 
 def headroom(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = None) -> Headroom:
@@ -229,9 +271,7 @@ def headroom(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = Non
     return _headroom(snapshot, _policy(policy))
 
 
-def hosts_for(
-    snapshot: Snapshot, guest: str, policy: Policy | Mapping[str, Any] | None = None
-) -> Ranking:
+def hosts_for(snapshot: Snapshot, guest: str, policy: Policy | Mapping[str, Any] | None = None) -> Ranking:
     """The hosts for one guest, by id or name: those that are possible, the best first, then the others with
     the reason. Nothing is read or changed.
 
@@ -280,13 +320,14 @@ def apply(
     progress: Callable[[Progress], None] | None = None,
     stop: Stop | None = None,
 ) -> Outcome:
-    """Runs the migrations of a plan and returns what became of each; with the lock, the journal and the
-    history of the cluster, as vm_migrate. A plan that was interrupted goes on where it stopped.
+    """Runs the migrations of a plan, then its disk moves, and returns what became of each; with the lock, the
+    journal and the history of the cluster, as vm_migrate. A plan that was interrupted goes on where it
+    stopped.
 
     dry_run: everything is checked and nothing is migrated; the status is planned. `progress` is called
     whenever something has changed. A migration that fails raises nothing: see the status of the outcome, and
-    `result` and `why` of its migrations. Raises PlatformError, LockHeld, StateError, and InputError for a
-    plan of what_if.
+    `result` and `why` of its migrations and disk moves. Raises PlatformError, LockHeld, StateError, and
+    InputError for a plan of what_if.
     """
     refuse_hypothetical(plan, "plan")
     execution = execution or Execution()
