@@ -181,7 +181,9 @@ def texts() -> dict[str, str]:
     for block in PASSED:
         write(block.role, block.mark, _passed(block), 10 if block.inside else 6)
     plan = "roles/balance/tasks/plan.yml"
-    lines = (f'{name}: "{{{{ balance_{name} | default(omit) }}}}"' for name in options)
+    # To empty datastores has a variable of its own, which the role joins with the policy.
+    joined = {"storage": "storage_used"}
+    lines = (f'{name}: "{{{{ balance_{joined.get(name, name)} | default(omit) }}}}"' for name in options)
     tasks = _with_block((ROOT / plan).read_text(encoding="utf-8"), BEGIN, "\n".join(lines), 4)
     return found | roles | {plan: tasks}
 

@@ -483,6 +483,10 @@ summary:
           description: Number of findings about datastores that the plan does not resolve.
           type: int
           sample: 0
+        not_emptied:
+          description: Datastores that all disks should leave and some cannot, by id with the reason.
+          type: dict
+          sample: {"nfs3": "1 disk cannot leave it: linked_clone"}
 error:
   description: Kind of the error, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
   returned: failure

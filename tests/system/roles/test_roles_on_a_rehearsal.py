@@ -222,3 +222,31 @@ def test_an_evacuation_copies_no_disks_unless_it_is_asked_to(tmp_path: Path, ask
     assert code == 0, words
     assert "empties host1" in words
     assert ("datastores: balanced by" in words, "disks, wave 1" in words) == (asked, asked), words
+
+
+def test_a_datastore_is_emptied_wholly_or_not_unless_the_rest_may_stay(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    snapshot = json.loads((ROOT / "playbooks" / "files" / "example-datastores.json").read_text())
+    stays = next(disk for one in snapshot["guests"] for disk in one["disks"] if disk["datastore"] == "nfs3")
+    stays["blockers"] = ["linked_clone"]
+    path.write_text(json.dumps(snapshot))
+
+    def disks_on(name: str) -> int:
+        guests = json.loads(path.read_text())["guests"]
+        return sum(disk["datastore"] == name for one in guests for disk in one["disks"])
+
+    before = disks_on("nfs1"), disks_on("nfs3")
+    # The policy of the inventory still counts: nfs1 is at 97 %.
+    of_play = {"balance_storage": {"utilisation": 98}, "balance_goal": "storage", "balance_effort": 1}
+    code, words = play("balance", path, of_play=of_play, balance_evacuate_datastores="nfs3")
+    assert code == 2, words
+    assert "Nothing was started, because not all disks can leave nfs3: nfs3: 1 disk cannot leave it" in words
+    assert "Set balance_evacuate_partial to move the others." in words
+    assert (disks_on("nfs1"), disks_on("nfs3")) == before
+    code, words = play(
+        "balance", path,
+        of_play=of_play, balance_evacuate_datastores=["nfs3"], balance_evacuate_partial=True,
+    )  # fmt: skip
+    assert code == 0, words
+    assert "datastore nfs3 is not empty: 1 disk cannot leave it" in words
+    assert (disks_on("nfs1"), disks_on("nfs3")) == (before[0], 1)

@@ -53,8 +53,18 @@ def test_the_summary_has_the_bytes_and_their_bound() -> None:
         "violations_before": 1,
         "violations_after": 0,
         "unresolved": 0,
+        "not_emptied": {},
     }
     assert "storage" not in summary(replace(found, storage=None), None)
+
+
+def test_the_summary_names_what_could_not_be_emptied() -> None:
+    found = made(evacuate={"names": ["ds01"]}, exclude={"targets": {"names": ["ds*"]}})
+    assert found.storage is not None
+    assert summary(found, None)["storage"]["not_emptied"] == {
+        item.subject: item.why for item in found.storage.unresolved if item.code == "datastore_not_empty"
+    }
+    assert "ds01" in summary(found, None)["storage"]["not_emptied"]
 
 
 def test_what_stays_out_of_order_is_told_with_the_hosts() -> None:

@@ -151,6 +151,9 @@ def storage_summary(plan: StoragePlan) -> dict[str, Any]:
         "violations_before": len(plan.before.violations),
         "violations_after": len(plan.after.violations),
         "unresolved": len(plan.unresolved),
+        "not_emptied": {
+            item.subject: item.why for item in plan.unresolved if item.code == "datastore_not_empty"
+        },
     }
 
 
