@@ -31,12 +31,27 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storag
     DiskSlots,
     disk_move_job,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated, Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    CoMigrated,
+    DiskMoveOutcome,
+    Outcome,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
+    DatastoreState,
+    DiskMove,
+    GuestRef,
+    ImmovableDisk,
+    Plan,
+    StoragePlan,
+    StorageProof,
+    StorageState,
+    Unresolved,
+    Violation,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Notice, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
@@ -110,8 +125,10 @@ def run(
 
 def run_disks(
     snapshot: Snapshot, wanted: Plan, outcome: Outcome, faults: Sequence[Mapping[str, Any]] = ()
-) -> Outcome:
-    """The outcome of a plan after its disk moves, on a rehearsal a little slower than estimated."""
+) -> tuple[Outcome, Snapshot]:
+    """The outcome of a plan after its disk moves, on a rehearsal a little slower than estimated, and the
+    cluster as it is then.
+    """
     if wanted.storage is None or wanted.policy.storage is None:
         raise ValueError("the plan has no part for datastores")
     clock = HandClock()
@@ -127,9 +144,10 @@ def run_disks(
         )
         if job is None:
             raise ValueError("the plan moves no disk")
+        platform = RehearsalPlatform(str(path), now=clock.monotonic)
         end = DiskMoveExecutor(
             replace(job, cluster=CLUSTER),
-            RehearsalPlatform(str(path), now=clock.monotonic),
+            platform,
             slots=DiskSlots(per_datastore=wanted.policy.storage.max_per_datastore),
             failure_policy=FailurePolicy(poll_interval=2),
             journal=Journal(None, "plan"),
@@ -137,7 +155,8 @@ def run_disks(
             clock=clock,
             rng=lambda: 0.5,
         ).run()
-    return with_disk_moves(outcome, end, clock.seconds - 1000)
+        after = platform.read()
+    return with_disk_moves(outcome, end, clock.seconds - 1000), after
 
 
 @cache
@@ -195,23 +214,10 @@ def uneven() -> Snapshot:
 
 def storage_documents(name: str) -> Given:
     """What the page of this name about datastores is made from."""
-    if name in ("datastores", "disk-run"):
-        given = planned_storage(example_datastores(), {"latency": 15, "reserve": 50 * GIB})
-        if name == "datastores" or given.snapshot is None or given.plan is None:
-            return given
-        outcome = Outcome(
-            cluster=given.plan.cluster,
-            status="done",
-            started_at=HandClock().now(),
-            seconds=0,
-            migrations=(),
-        )
-        moves = given.plan.storage.moves if given.plan.storage else ()
-        faults: list[Mapping[str, Any]] = [
-            {"guest": moves[1].guest.id, "what": "copy", "percent": 40, "stays": True},
-            {"guest": moves[0].guest.id, "what": "delete"},
-        ]
-        return replace_outcome(given, run_disks(given.snapshot, given.plan, outcome, faults))
+    if name == "datastores":
+        return planned_storage(example_datastores(), {"latency": 15, "reserve": 50 * GIB})
+    if name == "disk-run":
+        return disk_run()[0]
     if name == "datastore-evacuation":
         return planned_storage(example_datastores(), {"evacuate": {"names": ["nfs3"]}})
     if name == "both":
@@ -219,9 +225,26 @@ def storage_documents(name: str) -> Given:
     raise LookupError(name)
 
 
-def replace_outcome(given: Given, outcome: Outcome) -> Given:
-    cluster = given.plan.cluster if given.plan else outcome.cluster
-    return Given(snapshot=given.snapshot, plan=given.plan, outcome=replace(outcome, cluster=cluster))
+@cache
+def disk_run() -> tuple[Given, Snapshot]:
+    """A run that moves disks, of which one copy fails and stays, and one old copy can't be deleted; and the
+    cluster after it.
+    """
+    given = storage_documents("datastores")
+    wanted = given.plan
+    if given.snapshot is None or wanted is None or wanted.storage is None:
+        raise ValueError("the page has no plan for datastores")
+    nothing = Outcome(
+        cluster=wanted.cluster, status="done", started_at=HandClock().now(), seconds=0, migrations=()
+    )
+    first, second = wanted.storage.moves[:2]
+    faults: list[Mapping[str, Any]] = [
+        {"guest": second.guest.id, "what": "copy", "percent": 40, "stays": True},
+        {"guest": first.guest.id, "what": "delete"},
+    ]
+    outcome, after = run_disks(given.snapshot, wanted, nothing, faults)
+    outcome = replace(outcome, cluster=wanted.cluster)
+    return Given(snapshot=given.snapshot, plan=wanted, outcome=outcome), after
 
 
 def placed(snapshot: Snapshot, vms: list[dict[str, Any]]) -> Placement:
@@ -290,8 +313,66 @@ def hostile() -> Given:
         notices=tuple(Notice(text=name) for name in names),
     )
     wanted = plan(snapshot, Policy.from_json({"max_spread": 12}))
-    return Given(
-        snapshot=snapshot, plan=wanted, outcome=run(snapshot, wanted, fails=3), title=f"Report {names[0]}"
+    wanted = replace(wanted, storage=_hostile_storage(wanted, names))
+    outcome = run(snapshot, wanted, fails=3)
+    ended = tuple(
+        DiskMoveOutcome(
+            step=move.step,
+            guest=move.guest,
+            disks=move.disks,
+            source=move.source,
+            target=move.target,
+            result="failed" if move.step % 2 else "migrated",
+            why=names[0],
+            left_behind=(names[1], names[3]),
+        )
+        for move in (wanted.storage.moves if wanted.storage else ())
+    )
+    outcome = replace(outcome, disk_moves=ended)
+    return Given(snapshot=snapshot, plan=wanted, outcome=outcome, title=f"Report {names[0]}")
+
+
+def _hostile_storage(wanted: Plan, names: Sequence[str]) -> StoragePlan:
+    """A part for datastores whose every text is hostile."""
+    last = max(migration.step for migration in wanted.migrations)
+    datastores = {
+        name: DatastoreState(name=name, capacity=100 * GIB, used=90 * GIB, percent=90.0, disks=3)
+        for name in names
+    }
+    state = StorageState(
+        datastores=datastores, violations=tuple(Violation(rule=name, detail=name) for name in names)
+    )
+    return StoragePlan(
+        status="improved",
+        moves=tuple(
+            DiskMove(
+                step=last + number,
+                wave=1,
+                guest=GuestRef(id=f"{number}", name=name),
+                host="host01",
+                disks=(name,),
+                source=names[0],
+                target=names[1],
+                kind="space",
+                why=name,
+                after=(),
+                bytes=GIB,
+                room=GIB,
+                seconds=5.0,
+            )
+            for number, name in enumerate(names, 1)
+        ),
+        before=state,
+        after=state,
+        proof=StorageProof(
+            bytes=len(names) * GIB, bytes_lower_bound=0, optimal=False, method=f"none {names[0]}"
+        ),
+        unresolved=tuple(Unresolved(what=name, why=name) for name in names),
+        immovable=tuple(
+            ImmovableDisk(guest=GuestRef(id="1", name=name), disks=(name,), datastore=name, why=name)
+            for name in names
+        ),
+        notices=tuple(names),
     )
 
 

@@ -43,6 +43,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "relieve": "to relieve overloaded hosts",
     "consolidate": "to free whole hosts",
     "parking": "to another host for a while",
+    "storage": "together with their disks, for the datastores",
     "manual": "by hand",
     "rollback": "to undo earlier ones",
 }
@@ -181,6 +182,9 @@ def _work_with_guests(given: Given, plan: Plan) -> Iterator[Line]:
     for kind, number in kinds.most_common():
         yield Line(figure=str(number), text=_KINDS.get(kind, kind))
     yield Line(figure=size(memory), text=f"of memory is copied, in {count(waves, 'wave')}")
+    along = sum(migration.cost.disks for migration in plan.migrations)
+    if along:
+        yield Line(figure=size(along), text="of disks go along with these guests")
     if timeline is not None and timeline.estimated is not None:
         what = (
             "is the estimated time" if _disks_of(plan) is None else "is the estimated time of the migrations"
@@ -303,7 +307,7 @@ def _verdict(view: ClusterView) -> tuple[Mood, str]:
 def _safety(plan: Plan, view: ClusterView | None, storage: StorageView | None) -> Card:
     ran = any(found is not None and found.changes == "run" for found in (view, storage))
     question = "Was the plan safe?" if ran else "Is it safe?"
-    disks = _disks_of(plan)
+    disks = storage if storage is not None and storage.changes != "none" else None
     if not plan.migrations and disks is None:
         return Card(question=question, answer="Nothing moves", mood="good")
     promises: list[Line] = []
@@ -324,7 +328,7 @@ def _safety(plan: Plan, view: ClusterView | None, storage: StorageView | None) -
             ),
         )
     if disks is not None:
-        checks.append(storage.defects if storage is not None else None)
+        checks.append(disks.defects)
         promises += _lines(PROMISES)
         if not plan.migrations:
             text = "no strict rule for disks that holds is broken, in whatever order moves end"

@@ -18,13 +18,13 @@ from .._planning.model.capacity import with_hosts_closed
 from .._planning.model.metrics import ANY_SPREAD
 from .._planning.model.problem import Problem
 from .._planning.model.selectors import with_expressions_answered
-from .._planning.planner import plan_defects
 from .._planning.report.cluster_state import cluster_state
 from .._planning.snapshots.estimated_load import with_estimated_load
 from .._planning.snapshots.policy_overlay import with_policy_applied
 from .given import Given
 from .loads import Loads
 from .metrics import metric_views
+from .second_opinion import host_defects
 from .steps import created_guests, way_of
 from .view import NOWHERE, ClusterView, GuestView, HostView, RuleView
 
@@ -96,6 +96,7 @@ class _Reader:
         policy = self.plan.policy if self.plan else Policy()
         answered = with_expressions_answered(policy, snapshot)
         known, wanted = with_estimated_load(with_policy_applied(snapshot, answered), answered)
+        self.known, self.wanted = known, wanted
         self.problem = build_problem(with_hosts_closed(known, wanted), wanted)
         # Guests may wait on hosts that are to be empty in the end.
         self.shelters = frozenset(host.id for host in known.hosts if host.active)
@@ -136,8 +137,15 @@ class _Reader:
             before=self.before,
             after=self.after,
             changes=self.way.changes,
-            defects=_defects(self.problem, self.given.plan, self.shelters),
+            defects=self._defects(),
         )
+
+    def _defects(self) -> tuple[str, ...] | None:
+        """What the verifier, which knows nothing of how a plan is made, objects to."""
+        plan = self.given.plan
+        if plan is None or not plan.migrations:
+            return None
+        return host_defects(self.problem, self.known, self.wanted, plan, self.shelters)
 
     def _host(self, number: int) -> HostView:
         host = self.problem.hosts[number]
@@ -173,14 +181,6 @@ class _Reader:
             for number, guest in enumerate(problem.guests)
         )
         return (*present, *(_new_guest(placed, self.at_host, self.loads) for placed in self.created))
-
-
-def _defects(problem: Problem, plan: Plan | None, shelters: frozenset[str]) -> tuple[str, ...] | None:
-    """What the verifier, which knows nothing of how a plan is made, objects to."""
-    if plan is None or not plan.migrations:
-        return None
-    closed = {host.id for host in problem.snapshot.hosts if not host.active}
-    return plan_defects(problem, plan, shelters & closed)
 
 
 def _new_guest(placed: Placed, at_host: Mapping[str, int], loads: Loads) -> GuestView:

@@ -98,6 +98,7 @@ def disk_spans(moves: Sequence[DiskMove], per_datastore: int, most: int | None =
     those first that hold up most. A guest has one move at a time. most: in the whole cluster.
     """
     pending = _longest_first(moves)
+    ways = {(move.source, move.target) for move in moves}
     waits = {move.step for move in moves}
     busy: Counter[str] = Counter()
     guests: set[str] = set()
@@ -106,7 +107,13 @@ def disk_spans(moves: Sequence[DiskMove], per_datastore: int, most: int | None =
     now = 0.0
     while pending:
         left = []
-        for move in pending:
+        changed = True
+        for number, move in enumerate(pending):
+            # Thousands may be waiting for the few slots of a datastore.
+            if changed and all(busy[one] >= per_datastore or busy[two] >= per_datastore for one, two in ways):
+                left += pending[number:]
+                break
+            changed = False
             if (
                 (most is not None and len(ends) >= most)
                 or move.guest.id in guests
@@ -120,6 +127,7 @@ def disk_spans(moves: Sequence[DiskMove], per_datastore: int, most: int | None =
             heapq.heappush(ends, (now + move.seconds, move.step, move))
             busy.update((move.source, move.target))
             guests.add(move.guest.id)
+            changed = True
         pending = left
         if not ends:
             break

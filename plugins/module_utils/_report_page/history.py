@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,10 +14,10 @@ from statistics import median
 from typing import Final
 
 from .given import Given
-from .past import MovedGuest, Past, PastFailure, PastMigration, PastRun, past
+from .past import MovedGuest, Past, PastDiskMove, PastFailure, PastMigration, PastRun, past
 from .pictures.ticks import Tick
 from .section import Section
-from .texts import count, listed, moment
+from .texts import count, listed, moment, size
 
 HEIGHT: Final = 180
 LANE: Final = 26
@@ -28,6 +28,7 @@ MAX_TICKS: Final = 8
 # Rows of a table, the newest; runs of which each dot has words of its own. The page is to stay small.
 MAX_ROWS: Final = 250
 MAX_TITLES: Final = 300
+MAX_LEFT: Final = 50
 # A day is never so wide that few of them look like many.
 WIDEST: Final = 4.0
 # Two readings have a gap between them when they are this many times further apart than usual.
@@ -142,6 +143,11 @@ class HistoryData:
     failures: tuple[Share, ...] | None
     migrations: tuple[tuple[str, ...], ...] | None
     more_migrations: int
+    disk_moves: tuple[tuple[str, ...], ...]
+    more_disk_moves: int
+    disk_heads: tuple[str, ...]
+    left: tuple[tuple[str, str], ...]
+    more_left: int
     cut: str
 
 
@@ -165,12 +171,15 @@ def _data(found: Past) -> HistoryData:
     with_runs = {key: runs for key, runs in by_key.items() if runs}
     shown = list(with_runs.items())[:MAX_CLUSTERS]
     bars, levels = _days(found)
+    disk_moves = found.disk_moves or ()
+    left = [
+        (name, f"of {one.guest}, {moment(one.moment)}") for one in reversed(disk_moves) for name in one.left
+    ]
     return HistoryData(
         since=found.since,
         until=found.until,
-        headline=f"{count(numbers['runs'], 'run')}, {count(numbers['migrations'], 'migration')} and"
-        f" {count(numbers['failures'], 'failure')} from {moment(found.since)} to {moment(found.until)}.",
-        quiet=not (numbers["runs"] or numbers["migrations"] or numbers["failures"]),
+        headline=_headline(found),
+        quiet=not (numbers["runs"] or numbers["migrations"] or numbers["failures"] or found.disk_moves),
         ticks=_ticks(found),
         height=HEIGHT,
         lane=LANE,
@@ -193,8 +202,36 @@ def _data(found: Past) -> HistoryData:
             _row(one, found.names if several else {}) for one in reversed(found.migrations[-MAX_ROWS:])
         ),
         more_migrations=max(0, len(found.migrations or ()) - MAX_ROWS),
+        disk_moves=tuple(
+            _disk_row(one, found.names if several else None) for one in reversed(disk_moves[-MAX_ROWS:])
+        ),
+        more_disk_moves=max(0, len(disk_moves) - MAX_ROWS),
+        disk_heads=(
+            "ended",
+            *(("cluster",) if several else ()),
+            "guest",
+            "disks",
+            "way",
+            "copied",
+            "result",
+            "why",
+            "left behind",
+        ),
+        left=tuple(left[:MAX_LEFT]),
+        more_left=max(0, len(left) - MAX_LEFT),
         cut=listed([f"the {name}" for name in found.cut], 9),
     )
+
+
+def _headline(found: Past) -> str:
+    numbers = found.summary
+    moves = [one for one in found.disk_moves or () if one.result == "migrated"]
+    parts = [count(numbers["runs"], "run"), count(numbers["migrations"], "migration")]
+    failures = count(numbers["failures"], "failure")
+    if found.disk_moves:
+        parts.append(f"{count(len(moves), 'disk move')} ({size(sum(one.size for one in moves))})")
+        failures = count(numbers["failures"] + len(found.disk_moves) - len(moves), "failure")
+    return f"{', '.join(parts)} and {failures} from {moment(found.since)} to {moment(found.until)}."
 
 
 def _percent(found: Past, at: float) -> float:
@@ -369,3 +406,20 @@ def _row(one: PastMigration, names: object) -> tuple[str, ...]:
     cluster = (names.get(one.key, one.key),) if isinstance(names, dict) and names else ()
     why = "; ".join(part for part in (one.reason, one.why) if part) or "no reason is recorded"
     return (one.moment, *cluster, guest, f"{one.source} → {one.target}", one.result, why, one.who)
+
+
+def _disk_row(one: PastDiskMove, names: Mapping[str, str] | None) -> tuple[str, ...]:
+    guest = one.guest if one.guest == one.guest_id else f"{one.guest} ({one.guest_id})"
+    cluster = () if names is None else (names.get(one.key, one.key),)
+    why = "; ".join(part for part in (one.reason, one.why) if part) or "no reason is recorded"
+    return (
+        one.moment,
+        *cluster,
+        guest,
+        ", ".join(one.disks),
+        f"{one.source} → {one.target}",
+        size(one.size),
+        one.result,
+        why,
+        "; ".join(one.left),
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._model.outcome import MigrationOutcome
+from .._model.plan import Migration
 from .content import view_of
 from .given import Given
 from .pictures.slots import slots_of
@@ -18,7 +19,7 @@ from .texts import count, duration, listed, size
 from .timeline import Row, Timeline, timeline_of
 from .view import ClusterView
 
-_KINDS: Final = {"parking": "temporary", "rule": "rule", "balance": "level"}
+_KINDS: Final = {"parking": "temporary", "rule": "rule", "balance": "level", "storage": "for its disks"}
 _WORDS: Final = Words(id="migrations", one="migration", many="migrations", place="host", mover="a guest")
 
 
@@ -83,13 +84,27 @@ def _item(row: Row, timeline: Timeline, view: ClusterView | None) -> Item:
         label=_KINDS.get(kind, kind),
         why=planned.why if planned else "",
         after=f"after {', '.join(map(str, planned.after))}" if planned and planned.after else "",
-        size=size(planned.cost.memory) if planned else "",
+        size=_size(planned) if planned else "",
         estimated=bar(row.estimated, timeline.seconds, "estimated"),
         real=bar(row.real, timeline.seconds, "took"),
         result=ended.result if ended else "",
         mood=MOODS.get(ended.result, "warn") if ended else "plain",
         result_why="; ".join(_after_the_run(ended, name)) if ended else "",
+        what=_disks(planned) if planned else "",
     )
+
+
+def _size(planned: Migration) -> str:
+    disks = f" and {size(planned.cost.disks)} of disks" if planned.cost.disks else ""
+    return f"{size(planned.cost.memory)}{disks}"
+
+
+def _disks(planned: Migration) -> str:
+    """The datastores that its disks go along from and to."""
+    ways = [
+        source if source == target else f"{source} → {target}" for source, target in planned.storage.items()
+    ]
+    return f"with its disks on {listed(ways, 5)}" if ways else ""
 
 
 def _after_the_run(ended: MigrationOutcome, name: Callable[[str], str]) -> Iterator[str]:

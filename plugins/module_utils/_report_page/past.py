@@ -50,6 +50,26 @@ class PastMigration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastDiskMove:
+    """A move of disks that ended, well or not. moment: its end, or when it was recorded; size: bytes of the
+    disks; left: copies that no guest used any more.
+    """
+
+    key: str
+    moment: str
+    guest: str
+    guest_id: str
+    disks: tuple[str, ...]
+    source: str
+    target: str
+    result: str
+    why: str
+    reason: str
+    size: int
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastDay:
     """What was recorded on one day."""
 
@@ -85,8 +105,8 @@ class PastFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """Runs and migrations are from the oldest to the newest. A list that was not asked for is None. names: of
-    clusters by key; cut: the lists of which only the newest entries are here.
+    """Runs, migrations and disk moves are from the oldest to the newest. A list that was not asked for is
+    None. names: of clusters by key; cut: the lists of which only the newest entries are here.
     """
 
     since: str
@@ -100,6 +120,7 @@ class Past:
     days: tuple[PastDay, ...] | None
     guests: tuple[MovedGuest, ...] | None
     failures: tuple[PastFailure, ...] | None
+    disk_moves: tuple[PastDiskMove, ...] | None = None
     cut: tuple[str, ...] = field(default=())
 
 
@@ -112,6 +133,7 @@ def past(history: Mapping[str, Any]) -> Past:
         raise InputError("history.until", until, f"a moment after history.since ({since})")
     runs = found.entries("runs", _run)
     migrations = found.entries("migrations", _migration)
+    disk_moves = found.entries("disk_moves", _disk_move)
     summary = found.part("summary")
     return Past(
         since=since,
@@ -125,6 +147,7 @@ def past(history: Mapping[str, Any]) -> Past:
         days=found.entries("days", _day),
         guests=found.entries("guests", _guest),
         failures=found.entries("failures", _failure),
+        disk_moves=None if disk_moves is None else tuple(reversed(disk_moves)),
         cut=tuple(str(name) for name in found.items("cut")),
     )
 
@@ -242,6 +265,25 @@ def _migration(entry: _Reader) -> PastMigration:
         why=entry.text("why"),
         reason=f"{kind}: {reason}" if kind and reason else kind or reason,
         who=_who(entry),
+    )
+
+
+def _disk_move(entry: _Reader) -> PastDiskMove:
+    guest = entry.part("guest")
+    kind, reason = entry.text("kind"), entry.text("reason")
+    return PastDiskMove(
+        key=entry.text("key"),
+        moment=entry.maybe("ended_at") or entry.text("recorded_at"),
+        guest=guest.text("name"),
+        guest_id=guest.text("id"),
+        disks=tuple(map(str, entry.items("disks"))),
+        source=entry.text("from"),
+        target=entry.text("to"),
+        result=entry.text("result"),
+        why=entry.text("why"),
+        reason=f"{kind}: {reason}" if kind and reason else kind or reason,
+        size=entry.count_or_none("bytes"),
+        left=tuple(map(str, entry.items("left_behind"))),
     )
 
 

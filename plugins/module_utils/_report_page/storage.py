@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -14,16 +14,16 @@ from .._model.datastores import datastore_ids, datastores_of
 from .._model.disk_moves import MovedDisks, snapshot_after_disk_moves
 from .._model.moves import snapshot_after_moves
 from .._model.outcome import DiskMoveOutcome, Outcome
-from .._model.plan import DiskMove, Plan, StoragePlan, StorageState
+from .._model.plan import DiskMove, Migration, Plan, StoragePlan, StorageState
 from .._model.policy.storage import StoragePolicy
 from .._model.snapshot import Datastore, Snapshot
 from .._planning.snapshots.after_migrations import snapshot_after
 from .._planning.storage.builder import build_problem
-from .._planning.storage.planner import storage_defects
 from .._planning.storage.problem import NO_LIMIT, Place, Problem
 from .._planning.storage.report import storage_state
 from .._planning.storage.state import State
 from .given import Given
+from .second_opinion import disk_defects, relocations
 from .steps import ARRIVED
 from .texts import count, listed
 from .view import Changes
@@ -103,22 +103,49 @@ def _storage(given: Given) -> StorageView | None:
         return None
     policy = plan.policy.storage or StoragePolicy()
     ran = given.outcome if given.outcome is not None and given.outcome.status != "planned" else None
+    along = relocations(plan)
+    moves = bool(plan.storage.moves or along)
     problem = snapshot = None
     defects = None
     if given.snapshot is not None:
         snapshot = snapshot_after(given.snapshot, plan)
         problem = build_problem(snapshot, policy, plan.policy.seed)
-        if plan.storage.moves:
-            defects = storage_defects(snapshot, policy, problem, plan.storage)
+        if moves:
+            defects = disk_defects(given.snapshot, snapshot, problem, policy, plan)
+        if along:
+            # What is shown as before is before these migrations.
+            snapshot = given.snapshot
+            problem = build_problem(snapshot, policy, plan.policy.seed)
     after = plan.storage.after
-    changes: Changes = "planned" if plan.storage.moves else "none"
+    changes: Changes = "planned" if moves else "none"
     if ran is not None:
         found = _after_the_run(given, plan, policy, ran)
         after = _unknown(plan.storage) if found is None else found
-        changes = "run" if plan.storage.moves else "none"
+        changes = "run" if moves else "none"
     ends = _planned_ends(plan.storage) if ran is None else _real_ends(ran)
+    if along and snapshot is not None:
+        arrived = _arrived(ran) if ran is not None else set(along)
+        ends = {**_relocated_ends(snapshot, along, arrived), **ends}
     left = {} if ran is None else _left_on(ran)
     return _view(plan.storage.before, after, changes, policy, problem, snapshot, ends, defects, left)
+
+
+def _arrived(outcome: Outcome) -> set[str]:
+    return {step.guest.id for step in outcome.migrations if step.result in ARRIVED}
+
+
+def _relocated_ends(
+    snapshot: Snapshot, along: Mapping[str, Migration], arrived: Collection[str]
+) -> dict[tuple[str, str], str]:
+    ids = datastore_ids(snapshot)
+    return {
+        (guest.id, disk.id or ""): end
+        for guest in snapshot.guests
+        if guest.id in along and guest.id in arrived
+        for disk in guest.disks
+        if (name := along[guest.id].storage.get(disk.datastore)) is not None
+        and (end := ids.get((along[guest.id].target, name))) is not None
+    }
 
 
 def _as_it_is(snapshot: Snapshot) -> StorageView:

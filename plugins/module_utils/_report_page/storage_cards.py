@@ -120,7 +120,11 @@ def gains(storage: StorageView) -> Iterator[Said]:
     full = [place for place in storage.places if place.too_full[0] and not place.leaves]
     full.sort(key=lambda place: -(place.percent[0] or 0.0))
     for place in full[: max(1, MOST - shown)]:
-        yield f"{percent(place.percent[0])} → {percent(place.percent[1])}", f"of {place.name} in use"
+        was, will = map(percent, place.percent)
+        if was == will:
+            yield was, f"of {place.name} in use, as before"
+        else:
+            yield f"{was} → {will}", f"of {place.name} in use"
     rest = len(full) - max(1, MOST - shown)
     if rest > 0:
         done = sum(not place.too_full[1] for place in full)

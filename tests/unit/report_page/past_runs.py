@@ -60,6 +60,31 @@ def migration(guest: str, at: str, result: str = "migrated", why: str = "", **mo
     }
 
 
+def disk_move(guest: str, at: str, result: str = "migrated", why: str = "", **more: Any) -> Any:
+    """One move of two disks of a guest from nfs1 to nfs2."""
+    return {
+        "cluster": "prod",
+        "key": "k1",
+        "guest": {"id": f"id-{guest}", "name": guest},
+        "disks": ["scsi0", "scsi1"],
+        "from": "nfs1",
+        "to": "nfs2",
+        "result": result,
+        "why": why,
+        "moved": ["scsi0", "scsi1"] if result == "migrated" else [],
+        "left_behind": [],
+        "kind": "space",
+        "reason": "takes nfs1 from 97.0 % to 79.9 %",
+        "started_at": at,
+        "ended_at": at,
+        "recorded_at": at,
+        "seconds": 3.0,
+        "bytes": 10 * 1024**3,
+        "run": "3f0c92d1",
+        **more,
+    }
+
+
 def history(runs: Sequence[Any] = (), migrations: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
     """The newest first, as the module returns them."""
     failed = [one for one in migrations if one["result"] != "migrated"]

@@ -20,7 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.hist
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 
-from .past_runs import history, migration, run
+from .past_runs import disk_move, history, migration, run
 
 
 def data(value: dict[str, Any]) -> HistoryData:
@@ -195,3 +195,27 @@ def test_a_run_every_few_minutes_keeps_the_page_small() -> None:
     assert "Only the newest entries of the runs and the migrations are shown." in page
     # Those that failed have words, each of them.
     assert page.count("<title>failed, 2 migrated") == sum(one["status"] == "failed" for one in runs)
+
+
+def test_disk_moves_are_listed_with_what_they_left_behind() -> None:
+    moves = [
+        disk_move("db", "2026-11-06T02:20:00Z", "failed", "no space left on device"),
+        disk_move("mail", "2026-11-05T02:20:00Z", left_behind=["unused0: nfs1:101/vm-101-disk-0.qcow2"]),
+    ]
+    found = data(history(runs=[], disk_moves=moves))
+    assert not found.quiet
+    assert found.headline.startswith("0 runs, 0 migrations, 1 disk move (10.0 GiB) and 1 failure from ")
+    assert found.left == (("unused0: nfs1:101/vm-101-disk-0.qcow2", "of mail, 2026-11-05 02:20 UTC"),)
+    newest, oldest = found.disk_moves
+    assert newest[0] == "2026-11-06T02:20:00Z"
+    assert newest[1:] == (
+        "db (id-db)", "scsi0, scsi1", "nfs1 → nfs2", "10.0 GiB", "failed",
+        "space: takes nfs1 from 97.0 % to 79.9 %; no space left on device", "",
+    )  # fmt: skip
+    assert oldest[-1] == "unused0: nfs1:101/vm-101-disk-0.qcow2"
+    text = render(Given(history=history(disk_moves=moves)))
+    assert "Show 2 disk moves" in text
+    assert "Copies that were left behind" in text
+    # A result that did not ask for them, or of a version before 1.3, has none.
+    assert data(history()).disk_moves == ()
+    assert "disk move" not in render(Given(history=history([run("2026-11-06T02:00:00Z")])))
