@@ -27,8 +27,8 @@ def snapshot_after_moves(
     `storage` says of a guest which datastores its disks leave for which; the others keep their names.
 
     A load that the host does not report stays unknown. A guest that holds no memory takes its disks alone.
-    Disks that come to a shared datastore, or to one of another name, take there what they take after a move
-    of disks.
+    What disks take there is known as after a move of disks where the use of any of them is reported, or one
+    of the two datastores is shared or has another name; it is their whole size otherwise.
     """
     relocated = _relocated_disks(snapshot, targets, storage)
     if relocated:
@@ -82,8 +82,8 @@ def snapshot_after_moves(
 def _relocated_disks(
     snapshot: Snapshot, targets: Mapping[str, str], storage: Mapping[str, Mapping[str, str]]
 ) -> Mapping[str, frozenset[str]]:
-    """By guest that migrates, the names of those datastores whose disks go to a shared datastore, to one of
-    another name, or from a shared one.
+    """By guest that migrates, the names of those datastores whose disks count as moved from one datastore to
+    another.
     """
     ids, hosts = datastore_ids(snapshot), {host.id: host for host in snapshot.hosts}
     found: dict[str, frozenset[str]] = {}
@@ -96,7 +96,8 @@ def _relocated_disks(
             places = ids.get((guest.host, name)), ids.get((target, goes[name]))
             if here is None or there is None or None in places or places[0] == places[1]:
                 continue
-            if name != goes[name] or here.shared or there.shared:
+            is_known = any(disk.used is not None for disk in guest.disks if disk.datastore == name)
+            if name != goes[name] or here.shared or there.shared or is_known:
                 names.add(name)
         if names:
             found[guest.id] = frozenset(names)

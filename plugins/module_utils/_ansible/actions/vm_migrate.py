@@ -146,7 +146,10 @@ def migrate(
     cluster; in check mode all of it except the migrations.
     """
     policy = plan.policy if plan else Policy()
-    with closing(open_platform(with_environment(options, os.environ), options)) as platform:
+    of_disks = _moves_disks(plan)
+    with closing(
+        open_platform(with_environment(options, os.environ), options, storage=of_disks > 0)
+    ) as platform:
         storage = _storage_part(platform, plan)
         cluster = plan.cluster if plan else platform.read().cluster
         with run_state(options, cluster, os.environ, check_mode=check_mode) as kept:
@@ -434,13 +437,20 @@ def _store_outcome(outcome: Outcome, path: str | None, notices: list[str], *, ch
     return path if kept else None
 
 
+def _moves_disks(plan: Plan | None) -> int:
+    """How often the plan moves disks to another datastore, with or without their guest."""
+    if plan is None:
+        return 0
+    along = sum(migration.cost.disks > 0 for migration in plan.migrations)
+    return along + (0 if plan.storage is None else len(plan.storage.moves))
+
+
 def _storage_part(platform: object, plan: Plan | None) -> StoragePlatform | None:
     """The part of the platform that moves disks; None where the plan moves none, with or without guests.
 
     Raises StorageUnsupported before anything is started.
     """
-    moves = 0 if plan is None or plan.storage is None else len(plan.storage.moves)
-    moves += 0 if plan is None else sum(one.cost.disks > 0 for one in plan.migrations)
+    moves = _moves_disks(plan)
     if not moves:
         return None
     if not isinstance(platform, StoragePlatform):

@@ -130,9 +130,11 @@ def _headline(plan: Plan) -> str:
     waves = max(migration.wave for migration in plan.migrations)
     memory = sum(migration.cost.memory for migration in plan.migrations)
     count = len(plan.migrations)
+    disks = sum(migration.cost.disks for migration in plan.migrations)
     return (
         f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''}{_proof(plan)}"
         f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
+        f"{f' and {disks / GIB:.1f} GiB of disks' if disks else ''}"
     )
 
 
@@ -168,14 +170,22 @@ def change(before: float | None, after: float | None, digits: int = 1) -> str:
 
 def _migration(plan: Plan, migration: Migration) -> list[str]:
     after = f"after {', '.join(map(str, migration.after))}" if migration.after else ""
+    disks = migration.cost.disks
     return [
         f"{migration.step}",
         f"{migration.guest.name} ({migration.guest.id})",
         f"{host_name(plan.before, migration.source)} → {host_name(plan.before, migration.target)}",
-        f"{migration.cost.memory / GIB:.1f} GiB",
+        f"{migration.cost.memory / GIB:.1f} GiB{f' and {disks / GIB:.1f} GiB of disks' if disks else ''}",
         migration.kind,
-        "; ".join(part for part in (migration.why, after) if part),
+        "; ".join(part for part in (_disks_along(migration), migration.why, after) if part),
     ]
+
+
+def _disks_along(migration: Migration) -> str:
+    """Where its disks go, of one that is migrated for them."""
+    if not migration.cost.disks:
+        return ""
+    return f"disks {', '.join(f'{source} → {target}' for source, target in migration.storage.items())}"
 
 
 def host_name(state: ClusterState, host_id: str) -> str:
