@@ -20,6 +20,7 @@ from .playbook import PlaybookRun
 from .runs import Runs
 from .screens import deciding
 from .screens.clusters import ClustersScreen
+from .screens.evacuate import Evacuation
 from .screens.help import HelpScreen
 from .session import Session
 from .widgets.base import ConsoleScreen, SessionChanged
@@ -45,8 +46,9 @@ class ConsoleApp(App[None]):
         self.read_only = read_only
         self.background = Background()
         self.runs = Runs()
-        # The newest run of the playbook evacuate, by cluster.
+        # The newest run of a playbook that empties something, by cluster, and what it empties.
         self.playbooks: dict[str, PlaybookRun] = {}
+        self.evacuations: dict[str, Evacuation] = {}
         self._told: set[str] = set()
 
     def on_mount(self) -> None:

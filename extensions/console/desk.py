@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan that a person works on: goal and options, migrations left out or pinned, and what if.
+"""A plan that a person works on: goal and options, migrations and moves of disks left out, and what if.
 
 Planning takes a while on large clusters. It is done in a thread, one at a time: a new wish ends the planning
 for the one before it.
@@ -20,11 +20,21 @@ import yaml
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
     POLICY_ARGUMENTS,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.datastores import (
+    datastore_ids,
+    datastores_of,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef, Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
+    DiskMove,
+    GuestRef,
+    Migration,
+    Plan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.choices import (
     Choices,
+    DisksLeftOut,
     LeftOut,
     Pinned,
 )
@@ -43,7 +53,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapsho
 
 from .settings import policy_with
 
-GOALS = ("spread", "relieve", "rules", "consolidate")
+GOALS = ("spread", "relieve", "rules", "consolidate", "storage")
 # What belongs to one goal, and is refused by the others.
 _OF_GOAL = {"relieve": "relieve", "consolidate": "consolidate", "evacuate": "evacuate"}
 # A reading this old may be of another cluster than the one that there is now.
@@ -142,8 +152,9 @@ def _grown(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Line:
-    """A migration on the screen: one of the plan, or one that is left out. `migration` is None for a guest
-    that is pinned where it is.
+    """A migration, or a move of disks, on the screen: one of the plan, or one that is left out. `migration`
+    is None for a guest that is pinned where it is, and for `disks`, which have a `move`. `source` and
+    `target` are ids of hosts, or of datastores.
     """
 
     key: str
@@ -154,6 +165,21 @@ class Line:
     left_out: bool = False
     not_there: bool = False
     pinned: bool = False
+    disks: tuple[str, ...] = ()
+    move: DiskMove | None = None
+
+    @property
+    def wave(self) -> int | None:
+        """The wave of the step, among those of its kind."""
+        step = self.migration or self.move
+        return None if step is None else step.wave
+
+    @property
+    def choice(self) -> DisksLeftOut:
+        """What leaves a move of disks out."""
+        return DisksLeftOut(
+            guest=self.guest.id, disks=self.disks, datastore=self.target if self.not_there else None
+        )
 
 
 class Desk:
@@ -186,6 +212,7 @@ class Desk:
         self._make = make
         self._left_out: dict[tuple[str, str | None], Line] = {}
         self._pinned: dict[str, Line] = {}
+        self._disks_left_out: dict[DisksLeftOut, Line] = {}
         self._lock = threading.Lock()
         self._number = 0
 
@@ -202,10 +229,13 @@ class Desk:
         return Choices(
             left_out=tuple(LeftOut(guest=guest, host=host) for guest, host in self._left_out),
             pinned=tuple(Pinned(guest=line.guest.id, host=line.target) for line in self._pinned.values()),
+            disks_left_out=tuple(self._disks_left_out),
         )
 
     def lines(self) -> list[Line]:
-        """The migrations of the plan in their order, then what is left out and what is pinned in place."""
+        """The migrations and then the moves of disks of the plan in their order, then what is pinned in place
+        and what is left out.
+        """
         found = []
         for step in () if self.plan is None else self.plan.migrations:
             pin = self._pinned.get(step.guest.id)
@@ -219,9 +249,11 @@ class Desk:
                     pinned=pin is not None and pin.target == step.target,
                 )
             )
+        storage = None if self.plan is None else self.plan.storage
+        found += [_of_disks(move) for move in (() if storage is None else storage.moves)]
         shown = {line.guest.id for line in found if line.pinned}
         found += [line for line in self._pinned.values() if line.guest.id not in shown]
-        return [*found, *self._left_out.values()]
+        return [*found, *self._left_out.values(), *self._disks_left_out.values()]
 
     def begin(self) -> None:
         """Plan for what is chosen now; a planning under way is given up."""
@@ -239,7 +271,7 @@ class Desk:
                 self.error = "Planning was cancelled. The plan that is shown is the one before."
 
     def read_again(self, snapshot: Snapshot) -> None:
-        """Plan for a newer reading. Choices about guests and hosts that are gone are dropped."""
+        """Plan for a newer reading. Choices about what is gone are dropped."""
         self.snapshot = snapshot
         guests = {guest.id for guest in snapshot.guests}
         hosts = {host.id for host in snapshot.hosts}
@@ -250,6 +282,13 @@ class Desk:
         }
         self._pinned = {
             guest: line for guest, line in self._pinned.items() if guest in guests and line.target in hosts
+        }
+        disks = {(guest.id, disk.id) for guest in snapshot.guests for disk in guest.disks}
+        places = {None, *(place.id for place in datastores_of(snapshot))}
+        self._disks_left_out = {
+            choice: line
+            for choice, line in self._disks_left_out.items()
+            if choice.datastore in places and all((choice.guest, disk) in disks for disk in choice.disks)
         }
         self.begin()
 
@@ -264,8 +303,10 @@ class Desk:
         self.begin()
 
     def toggle(self, line: Line) -> None:
-        """Leave a migration out, or take it back in."""
-        if line.left_out:
+        """Leave a migration or a move of disks out, or take it back in."""
+        if line.disks:
+            self._toggle_disks(line)
+        elif line.left_out:
             self._left_out.pop((line.guest.id, line.target if line.not_there else None), None)
         else:
             self._pinned.pop(line.guest.id, None)
@@ -273,16 +314,22 @@ class Desk:
         self.begin()
 
     def toggle_target(self, line: Line) -> None:
-        """Keep a guest from this host only, or not any more."""
+        """Keep a guest from this host, or disks from this datastore, only; or not any more."""
         if line.left_out:
             self.toggle(line)
+            return
+        if line.disks:
+            self._toggle_disks(replace(line, not_there=True))
+            self.begin()
             return
         self._pinned.pop(line.guest.id, None)
         self._leave_out(line, not_there=True)
         self.begin()
 
     def toggle_pin(self, line: Line) -> None:
-        """Insist on a migration, or not any more."""
+        """Insist on a migration, or not any more. Moves of disks can't be insisted on."""
+        if line.disks:
+            return
         if line.guest.id in self._pinned and not line.left_out:
             del self._pinned[line.guest.id]
         else:
@@ -297,11 +344,12 @@ class Desk:
         """Take all choices back."""
         self._left_out.clear()
         self._pinned.clear()
+        self._disks_left_out.clear()
         self.begin()
 
     def stale(self, newer: Snapshot) -> str:
-        """Why the plan does not hold for a newer reading: guests of it are elsewhere or gone, or a target is
-        closed. Empty where it holds.
+        """Why the plan does not hold for a newer reading: guests or disks of it are elsewhere or gone, or a
+        target is closed. Empty where it holds.
         """
         if self.plan is None:
             return ""
@@ -320,7 +368,44 @@ class Desk:
             host = hosts.get(step.target)
             if host is None or not host.active:
                 return f"{step.target if host is None else host.name} does not accept guests now"
+        return self._stale_disks(newer)
+
+    def _stale_disks(self, newer: Snapshot) -> str:
+        storage = None if self.plan is None else self.plan.storage
+        if self.plan is None or storage is None or not storage.moves:
+            return ""
+        ids = datastore_ids(newer)
+        now = {
+            (guest.id, disk.id): ids.get((guest.host, disk.datastore))
+            for guest in newer.guests
+            for disk in guest.disks
+        }
+        places = {place.id: place for place in datastores_of(newer)}
+        # Where the migration of a guest takes disks along, they are elsewhere when their turn comes.
+        seen: set[tuple[str, str | None]] = {
+            (step.guest.id, None) for step in self.plan.migrations if step.storage
+        }
+        for move in storage.moves:
+            for disk in move.disks:
+                if (move.guest.id, disk) in seen or (move.guest.id, None) in seen:
+                    continue
+                seen.add((move.guest.id, disk))
+                here = now.get((move.guest.id, disk))
+                if here is None:
+                    return f"{disk} of {move.guest.name} is not there any more"
+                if here != move.source:
+                    return f"{disk} of {move.guest.name} is on {places[here].name} now"
+        for move in storage.moves:
+            place = places.get(move.target)
+            if place is None or place.maintenance or place.closed_because:
+                return f"{move.target if place is None else place.name} takes no disks now"
         return ""
+
+    def _toggle_disks(self, line: Line) -> None:
+        """For a line that is on the screen once with each choice."""
+        if self._disks_left_out.pop(line.choice, None) is None:
+            key = f"out:{line.guest.id}:{','.join(line.disks)}:{line.choice.datastore}"
+            self._disks_left_out[line.choice] = replace(line, key=key, move=None, left_out=True)
 
     def _leave_out(self, line: Line, *, not_there: bool) -> None:
         host = line.target if not_there else None
@@ -362,6 +447,18 @@ class Desk:
             snapshot = apply_overrides(snapshot, wish.overrides)
         found = make_plan(snapshot, policy, clock)
         return replace(found, hypothetical=wish.overrides is not None)
+
+
+def _of_disks(move: DiskMove) -> Line:
+    return Line(
+        key=f"disks:{move.guest.id}:{','.join(move.disks)}:{move.target}",
+        guest=move.guest,
+        source=move.source,
+        target=move.target,
+        migration=None,
+        disks=move.disks,
+        move=move,
+    )
 
 
 def moving(guest: str, host: str, policy: Policy) -> Callable[[Snapshot], Plan]:

@@ -14,7 +14,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    DiskMoveOutcome,
+    MigrationOutcome,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld
 
@@ -47,7 +50,7 @@ class LiveRun:
         self.before = session.status.snapshot
         self.state: State = "starting"
         self.progress: Progress | None = None
-        self.outcomes: dict[int, MigrationOutcome] = {}
+        self.outcomes: dict[int, MigrationOutcome | DiskMoveOutcome] = {}
         self.run: MigrationRun | None = None
         self.error: EvenKeelError | None = None
         self.locked_by = ""
@@ -115,7 +118,7 @@ class LiveRun:
         self.state, self.locked_by, self.progress = "running", "", progress
         self.changed()
 
-    def _heard(self, outcome: MigrationOutcome) -> None:
+    def _heard(self, outcome: MigrationOutcome | DiskMoveOutcome) -> None:
         self.outcomes[outcome.step] = outcome
 
 

@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
     read_cluster,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.history_info import (
+    PARTS,
     run_history_info,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
@@ -47,7 +48,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progre
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.headroom import Headroom
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    DiskMoveOutcome,
+    MigrationOutcome,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
     ClusterState,
@@ -69,6 +73,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.shortfa
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
     apply_overrides,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.present import (
+    PresentStorage,
+    present_storage,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state import audit
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.audit import PastRun
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import holder
@@ -82,9 +90,9 @@ HISTORY_DAYS = 30
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """What is known of a cluster now. `wrong`: what its policy wants and the cluster does not meet; None when
-    that is not known, and `problem` says why. `error`: why the last reading failed; the snapshot is then that
-    of an earlier one. `outdated`: a run of this console has changed the cluster since. `read_at` and
-    `next_at` are moments of the session's steady clock.
+    that is not known, and `problem` says why. `storage`: the datastores by the policy. `error`: why the last
+    reading failed; the snapshot is then that of an earlier one. `outdated`: a run of this console has changed
+    the cluster since. `read_at` and `next_at` are moments of the session's steady clock.
     """
 
     reading: bool = False
@@ -94,6 +102,7 @@ class Status:
     state: ClusterState | None = None
     wrong: tuple[Unresolved, ...] | None = None
     rules: tuple[Rule, ...] = ()
+    storage: PresentStorage | None = None
     problem: str = ""
     error: str = ""
     read_at: float | None = None
@@ -120,12 +129,16 @@ class Status:
 class _Heard(RunEvents):
     """The events of a run, which somebody else hears of, too."""
 
-    def __init__(self, log: Log, heard: Callable[[MigrationOutcome], None]) -> None:
+    def __init__(self, log: Log, heard: Callable[[MigrationOutcome | DiskMoveOutcome], None]) -> None:
         super().__init__(log)
         self._heard = heard
 
     def ended(self, outcome: MigrationOutcome) -> None:
         super().ended(outcome)
+        self._heard(outcome)
+
+    def disks_ended(self, outcome: DiskMoveOutcome) -> None:
+        super().disks_ended(outcome)
         self._heard(outcome)
 
 
@@ -257,13 +270,13 @@ class Session:
         *,
         dry_run: bool = False,
         progress: Callable[[Progress], None] = lambda _progress: None,
-        ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
+        ended: Callable[[MigrationOutcome | DiskMoveOutcome], None] = lambda _outcome: None,
         stop: StopSignal | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> MigrationRun:
         """Run a plan as vm_migrate does: with the lock, the journal and the history of the cluster. `ended`
-        is called with each migration that has ended. `options` replace those of the inventory, such as
-        max_parallel. Raises EvenKeelError.
+        is called with each migration, and each move of disks, that has ended. `options` replace those of the
+        inventory, such as max_parallel. Raises EvenKeelError.
         """
         refuse_hypothetical(plan, "plan")
         run = replace(self.settings.run, **(options or {}))
@@ -283,6 +296,12 @@ class Session:
                 check_mode=dry_run,
                 watch=progress,
             )
+
+    @property
+    def reads_datastores(self) -> bool:
+        """Whether all that plans for datastores need is read: latency, rules, and the ids of disks."""
+        facts = self.settings.facts
+        return facts.storage or facts.platform == "rehearsal"
 
     def headroom(self) -> Headroom:
         """What else fits into the cluster as it was read last. Raises EvenKeelError."""
@@ -329,7 +348,7 @@ class Session:
         """What history_info returns for this cluster. Raises EvenKeelError."""
         known = self._known(self.status.snapshot)
         if not known:
-            return {"runs": [], "migrations": [], "days": [], "guests": [], "failures": [], "summary": {}}
+            return {**{part: [] for part in PARTS}, "summary": {}}
         return run_history_info(
             {
                 "state_url": self.settings.facts.state_url,
@@ -338,7 +357,7 @@ class Session:
                 "days": days,
                 "since": None,
                 "until": None,
-                "what": ["runs", "migrations", "days", "guests", "failures"],
+                "what": list(PARTS),
                 "max_entries": 5000,
                 "plan": None,
                 "plan_path": None,
@@ -371,15 +390,25 @@ class Session:
 
     def _judged(self, snapshot: Snapshot) -> dict[str, Any]:
         """The state by the policy, as far as that can be applied."""
+        policy = self.policy
         try:
+            storage = present_storage(snapshot, policy)
+            of_hosts = () if policy.goal == "storage" else shortfall(snapshot, policy)
             return {
-                "state": present_state(snapshot, self.policy),
-                "wrong": shortfall(snapshot, self.policy),
-                "rules": resolve_rules(snapshot, self.policy)[0],
+                "state": present_state(snapshot, policy),
+                "wrong": (*of_hosts, *storage.wrong),
+                "rules": resolve_rules(snapshot, policy)[0],
+                "storage": storage,
                 "problem": "",
             }
         except EvenKeelError as error:
-            return {"state": None, "wrong": None, "rules": snapshot.rules, "problem": str(error)}
+            return {
+                "state": None,
+                "wrong": None,
+                "rules": snapshot.rules,
+                "storage": None,
+                "problem": str(error),
+            }
 
     def _recorded(self, snapshot: Snapshot) -> tuple[PastRun | None, str, Sequence[str]]:
         """The last run, who holds the lock, and why these are not known."""

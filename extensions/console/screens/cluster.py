@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cluster: its hosts, guests, rules, headroom and history, each on a tab."""
+"""One cluster: its hosts, guests, rules, headroom, history and datastores, each on a tab."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.text import ago
 from . import deciding
+from .datastores import DatastoresView
 from .guests import GuestsView
 from .headroom import HeadroomView
 from .history import HistoryView
@@ -21,7 +22,7 @@ from .hosts import HostsView
 from .rules import RulesView
 from .view import View
 
-TABS = ("hosts", "guests", "rules", "headroom", "history")
+TABS = ("hosts", "guests", "rules", "headroom", "history", "datastores")
 _DECIDING = frozenset({"plan", "evacuate", "migrate", "roll_back"})
 
 
@@ -50,6 +51,9 @@ class ClusterScreen(ConsoleScreen):
     any one host (keeping N-1).
 
     History: runs and migrations; type / and a guest to see why it was moved.
+
+    Datastores: what is in use of each, and the limit. Enter shows the disks on one, and why some of them
+    stay. e empties it: a check first.
     """
     AUTO_FOCUS = "#hosts-table"
     BINDINGS = [
@@ -59,6 +63,7 @@ class ClusterScreen(ConsoleScreen):
         Binding("3", "tab('rules')", "Rules", show=False),
         Binding("4", "tab('headroom')", "Headroom", show=False),
         Binding("5", "tab('history')", "History", show=False),
+        Binding("6", "tab('datastores')", "Datastores", show=False),
         # Before keys that are typed after it are taken for keys of the screen.
         Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("o", "sort", "Sort"),
@@ -125,7 +130,7 @@ class ClusterScreen(ConsoleScreen):
         if not self.is_mounted or not self.query(TabbedContent):
             return True
         if action == "evacuate":
-            return self.view.host is not None
+            return self.view.host is not None or self.view.datastore is not None
         if action == "migrate":
             return self.view.guest is not None
         if action == "roll_back":
@@ -159,6 +164,8 @@ class ClusterScreen(ConsoleScreen):
     def action_evacuate(self) -> None:
         if self.view.host is not None:
             deciding.open_evacuate(self.console, self.session, self.view.host)
+        elif self.view.datastore is not None:
+            deciding.open_emptying(self.console, self.session, self.view.datastore)
 
     def action_migrate(self) -> None:
         if self.view.guest is not None:
@@ -174,12 +181,13 @@ class ClusterScreen(ConsoleScreen):
         return self.console.read_only or self.session.read_only
 
     def _views(self) -> dict[str, View]:
-        kinds = {
+        kinds: dict[str, type[View]] = {
             "hosts": HostsView,
             "guests": GuestsView,
             "rules": RulesView,
             "headroom": HeadroomView,
             "history": HistoryView,
+            "datastores": DatastoresView,
         }
         return {name: kinds[name](self.session) for name in TABS}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.datastores import datastores_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import Moved
 
@@ -15,7 +16,7 @@ from ..desk import undoing
 from ..session import Session
 from . import running
 from .dialogs import Answer, QuestionScreen
-from .evacuate import EvacuateScreen
+from .evacuate import EvacuateScreen, of_datastore, of_host
 from .move import MoveScreen
 from .plan import PlanScreen
 
@@ -42,7 +43,17 @@ def open_evacuate(app: ConsoleApp, session: Session, host: str) -> None:
     found = next((one for one in snapshot.hosts if one.id == host), None) if snapshot is not None else None
     if found is None:
         return
-    app.push_screen(EvacuateScreen(session, found.id, "absent" if found.maintenance else "present"))
+    app.push_screen(EvacuateScreen(session, of_host(found.id, "absent" if found.maintenance else "present")))
+
+
+def open_emptying(app: ConsoleApp, session: Session, datastore: str) -> None:
+    """Empty a datastore, by id."""
+    snapshot = session.status.snapshot
+    places = () if snapshot is None else datastores_of(snapshot)
+    found = next((place for place in places if place.id == datastore), None)
+    if found is not None:
+        wanted = of_datastore(found.id, found.name, session.settings.given)
+        app.push_screen(EvacuateScreen(session, wanted))
 
 
 def open_migrate(app: ConsoleApp, session: Session, guest: str) -> None:

@@ -1,12 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host is emptied and taken out of service, or brought back, by the playbook evacuate."""
+"""A host is emptied and taken out of service, or brought back, by the playbook evacuate; a datastore is
+emptied by the playbook balance.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -22,7 +26,58 @@ from ..widgets.text import paragraphs, plain
 from .dialogs import Answer, QuestionScreen
 
 State = Literal["present", "absent"]
-PLAYBOOK = "evacuate"
+
+
+@dataclass(frozen=True)
+class Evacuation:
+    """What is emptied, or brought back: by which playbook with which variables, and in which words."""
+
+    playbook: str
+    variables: Mapping[str, Any]
+    name: str
+    verb: str
+    question: str
+    lines: Sequence[str]
+
+
+def of_host(host: str, state: State) -> Evacuation:
+    """Of a host, by id or name."""
+    empties = state == "present"
+    return Evacuation(
+        playbook="evacuate",
+        variables={"evacuate_hosts": [host], "evacuate_state": state},
+        name=host,
+        verb="evacuate" if empties else "bring back",
+        question="Empty" if empties else "Bring back",
+        lines=[
+            "The check above shows the migrations, and how maintenance mode is switched."
+            if empties
+            else "The check above shows how maintenance mode is switched off, and the migrations after it.",
+            "Guests that are moved stay where they are when the run is stopped.",
+        ],
+    )
+
+
+def of_datastore(identity: str, name: str, given: Mapping[str, Any]) -> Evacuation:
+    """Of a datastore. `given` are the options of the policy in the inventory: what they say of datastores
+    still holds, and no guest is migrated.
+    """
+    storage = dict(given.get("storage") or {})
+    before = dict(storage.get("evacuate") or {})
+    names = [*before.get("names", ()), identity]
+    storage["evacuate"] = {**before, "names": list(dict.fromkeys(names))}
+    return Evacuation(
+        playbook="balance",
+        variables={"balance_goal": "storage", "balance_storage": storage},
+        name=name,
+        verb="evacuate",
+        question="Empty datastore",
+        lines=[
+            "The check above shows the moves of disks, also those between other datastores that make room.",
+            "Disks that are moved stay where they are when the run is stopped. The datastore is not put into"
+            " maintenance mode: new disks may come to it.",
+        ],
+    )
 
 
 class PlaybookChanged(Message):
@@ -33,15 +88,16 @@ class EvacuateScreen(ConsoleScreen):
     """What the playbook prints: first of a check, then, when that is confirmed, of the run."""
 
     HELP = """
-    Emptying a host and switching its maintenance mode on, or bringing it back and balancing the cluster.
-    The playbook evenkeel.cluster.evacuate does it, with the same inventory, so that nothing differs from a
-    run by ansible-playbook.
+    Emptying a host and switching its maintenance mode on, or bringing it back and balancing the cluster; or
+    emptying a datastore. The playbook evenkeel.cluster.evacuate does it, and evenkeel.cluster.balance for a
+    datastore, with the same inventory, so that nothing differs from a run by ansible-playbook.
 
-    First it is checked: the lines show the plan, and what would keep the host from being emptied. Nothing
-    has changed then. a starts the run.
+    First it is checked: the lines show the plan, and what would keep the host or datastore from being
+    emptied. Nothing has changed then. a starts the run.
 
-    Space pauses the migrations of the run, and continues. s starts no more of them; pressed again it ends
-    the playbook. What has been moved stays, and the same run later goes on from there.
+    Space pauses the run: no migration and no move of a disk is started; pressed again it continues. s starts
+    no more of them; pressed again it ends the playbook. What has been moved stays, and the same run later
+    goes on from there.
     """
     BINDINGS = [
         Binding("escape", "back", "Back"),
@@ -51,12 +107,10 @@ class EvacuateScreen(ConsoleScreen):
         Binding("s", "stop", "Stop"),
     ]
 
-    def __init__(self, session: Session, host: str, state: State) -> None:
-        """`host` is a name or id."""
+    def __init__(self, session: Session, evacuation: Evacuation) -> None:
         super().__init__()
         self.session = session
-        self._host = host
-        self._state: State = state
+        self._evacuation = evacuation
         self.playbook: PlaybookRun | None = None
         self._shown = 0
         self._keys: tuple[bool, int | None] | None = None
@@ -70,8 +124,7 @@ class EvacuateScreen(ConsoleScreen):
         if running is not None and not running.ended:
             # Left and come back to.
             self.playbook = running
-            self._host = running.variables["evacuate_hosts"][0]
-            self._state = running.variables["evacuate_state"]
+            self._evacuation = self.console.evacuations[self.session.name]
             running.changed = self.tell
             self.show()
         else:
@@ -109,22 +162,14 @@ class EvacuateScreen(ConsoleScreen):
         self._begin(check=True)
 
     def action_apply(self) -> None:
-        verb = "Empty" if self._state == "present" else "Bring back"
-        lines = [
-            "The check above shows the migrations, and how maintenance mode is switched."
-            if self._state == "present"
-            else "The check above shows how maintenance mode is switched off, and the migrations after it.",
-            "Guests that are moved stay where they are when the run is stopped.",
-        ]
-
         def answered(answer: str | None) -> None:
             if answer == "run":
                 self._begin(check=False)
 
         self.app.push_screen(
             QuestionScreen(
-                f"{verb} {self._host} of {self.session.name}?",
-                lines,
+                f"{self._evacuation.question} {self._evacuation.name} of {self.session.name}?",
+                self._evacuation.lines,
                 [Answer("run", "Run"), Answer("back", "Back", safe=True)],
             ),
             answered,
@@ -148,8 +193,8 @@ class EvacuateScreen(ConsoleScreen):
         if start is None:
             self.app.notify("The console was started without an inventory.", severity="error", markup=False)
             return
-        variables = {"evacuate_hosts": [self._host], "evacuate_state": self._state}
-        playbook = PlaybookRun(start, PLAYBOOK, self.session.name, variables, check=check)
+        wanted = self._evacuation
+        playbook = PlaybookRun(start, wanted.playbook, self.session.name, wanted.variables, check=check)
         playbook.changed = self.tell
         self.query_one(RichLog).clear()
         self._shown = 0
@@ -161,6 +206,7 @@ class EvacuateScreen(ConsoleScreen):
         self.playbook = playbook
         if not check:
             self.console.playbooks[self.session.name] = playbook
+            self.console.evacuations[self.session.name] = wanted
             self.console.background.run(lambda: _wait(self.session, playbook), "evacuating")
         self.show()
 
@@ -169,8 +215,8 @@ class EvacuateScreen(ConsoleScreen):
         if not self.is_mounted or not self.query("#evacuate-log"):
             return
         playbook = self.playbook
-        verb = "evacuate" if self._state == "present" else "bring back"
-        self.set_title(f"{self.session.name}  {verb} {self._host}  {self._word()}")
+        title = f"{self._evacuation.verb} {self._evacuation.name}"
+        self.set_title(f"{self.session.name}  {title}  {self._word()}")
         self.query_one("#evacuate-summary", Static).update(paragraphs([self._summary()]))
         if playbook is not None:
             log = self.query_one(RichLog)

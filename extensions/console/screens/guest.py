@@ -13,13 +13,13 @@ from textual.binding import Binding
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.blockers import in_words
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, StorageRule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import listed
 
 from ..session import Session
 from ..widgets.text import UNKNOWN
 from .details import DetailScreen, Entry
-from .past import migration_entries
+from .past import disk_move_entries, migration_entries
 
 if TYPE_CHECKING:
     from ..app import ConsoleApp
@@ -54,6 +54,7 @@ class GuestScreen(DetailScreen):
         try:
             found = self._session.history(days=400, guest=self._guest)
             past = [entry for one in found["migrations"][:_MOST_PAST] for entry in migration_entries(one)]
+            past += [entry for one in found["disk_moves"][:_MOST_PAST] for entry in disk_move_entries(one)]
             self._past = past or [("history", "no migration of it is recorded")]
         except EvenKeelError as error:
             self._past = [("history", f"not available: {error}")]
@@ -91,16 +92,36 @@ class GuestScreen(DetailScreen):
             ("cpu", _amounts(guest.used.get("cpu"), guest.assigned.get("cpu"), 1, "cores")),
             ("memory", _amounts(guest.used.get("memory"), guest.assigned.get("memory"), GIB, "GiB")),
             ("disks", _disks(guest)),
+            *self._staying(guest),
             ("tags", ", ".join(guest.tags) or UNKNOWN),
             ("pool", guest.pool or UNKNOWN),
             ("may move", "yes" if guest.migratable else f"no: {blockers}"),
             *([("only to", listed(targets, _MOST_NAMED) or "no host")] if guest.targets is not None else []),
             *(("rule", _rule(rule, broken)) for rule in status.rules if guest.id in rule.guests),
+            *self._rules_for_disks(guest),
             ("last migrated", guest.last_migrated_at or UNKNOWN),
         ]
 
+    def _staying(self, guest: Guest) -> list[Entry]:
+        """The disks that can't be moved, where plans move disks."""
+        storage = self._session.status.storage
+        if storage is None or self._session.policy.storage is None:
+            return []
+        return [
+            ("disk stays", f"{disk.id or 'one without an id'}: {why}")
+            for disk in guest.disks
+            if (why := storage.staying.get((guest.id, disk.id or "")))
+        ]
 
-def _rule(rule: Rule, broken: Mapping[str, str]) -> str:
+    def _rules_for_disks(self, guest: Guest) -> list[Entry]:
+        storage = self._session.status.storage
+        if storage is None:
+            return []
+        broken = {violation.rule: violation.detail for violation in storage.state.violations}
+        return [("rule for disks", _rule(rule, broken)) for rule in storage.rules if guest.id in rule.guests]
+
+
+def _rule(rule: Rule | StorageRule, broken: Mapping[str, str]) -> str:
     kind = rule.kind.replace("_", "-")
     soft = "" if rule.strict else ", soft"
     held = f"broken: {broken[rule.name]}" if rule.name in broken else "holds"

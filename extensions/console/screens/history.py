@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs and migrations of a cluster, and why a guest was moved."""
+"""Runs, migrations and moves of disks of a cluster, and why a guest or a disk was moved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
@@ -22,7 +23,7 @@ from ..session import HISTORY_DAYS
 from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import number, plain
 from .details import DetailScreen
-from .past import migration_entries, moment, reason_of, who_started
+from .past import disk_move_entries, migration_entries, moment, reason_of, who_started
 from .view import View
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ RUNS = (
     Column("status", "Status", 11),
     Column("goal", "Goal", 11),
     Column("migrated", "Migrated", 8),
+    Column("disks", "Disk moves", 10, leaves=2),
     Column("failed", "Failed", 6),
     Column("spread", "Spread before → after", 28, leaves=3),
     Column("who", "Started by", 14, grows=True),
 )
 MIGRATIONS = (
-    Column("at", "Migration, UTC", 16),
-    Column("guest", "Guest", 14),
+    Column("at", "Moved, UTC", 16),
+    Column("guest", "Guest, disks", 14),
     Column("way", "From → to", 16),
     Column("result", "Result", 9),
     Column("why", "Why", 16, grows=True),
@@ -49,7 +51,9 @@ _MOST_ROWS = 1000
 
 
 class HistoryView(View):
-    """The last days: runs above, migrations below. A filter leaves the migrations of some guests."""
+    """The last days: runs above, migrations and moves of disks below. A filter leaves those of some
+    guests.
+    """
 
     filters = True
 
@@ -130,7 +134,8 @@ class HistoryView(View):
         one = self._matching().get(event.row_key.value or "")
         if one is not None:
             title = f"{one['guest']['name']} ({one['guest']['id']})"
-            self.app.push_screen(DetailScreen(title, migration_entries(one)))
+            entries = disk_move_entries(one) if "disks" in one else migration_entries(one)
+            self.app.push_screen(DetailScreen(title, entries))
 
     @on(DataTable.RowSelected, "#runs-table")
     def _open_run(self, event: DataTable.RowSelected) -> None:
@@ -142,6 +147,10 @@ class HistoryView(View):
                 if one["run"] == run["id"]:
                     way = f"{one['from']['name']} → {one['to']['name']}: {one['result']}; {reason_of(one)}"
                     entries.append((one["guest"]["name"][:15], way))
+            for one in self._found["disk_moves"] if self._found else ():
+                if one["run"] == run["id"]:
+                    way = f"{one['from']} → {one['to']}: {one['result']}; {reason_of(one)}"
+                    entries.append((one["guest"]["name"][:15], f"{', '.join(one['disks'])}: {way}"))
             self.app.push_screen(DetailScreen(f"Run {run['id'][:8]}", entries))
 
     def _read(self) -> None:
@@ -154,13 +163,25 @@ class HistoryView(View):
     def _matching(self) -> dict[str, Mapping[str, Any]]:
         wanted = self.query_one(Input).value.strip().lower()
         found: dict[str, Mapping[str, Any]] = {}
-        for number_, one in enumerate(self._found["migrations"] if self._found else ()):
+        for number_, one in enumerate(self._moves()):
             guest = one["guest"]
             if not wanted or wanted in guest["name"].lower() or wanted == guest["id"].lower():
                 found[f"{one['run']}:{number_}"] = one
             if len(found) == _MOST_ROWS:
                 break
         return found
+
+    def _moves(self) -> list[Mapping[str, Any]]:
+        """Migrations and moves of disks, the newest first."""
+        if self._found is None:
+            return []
+        runs = {run["id"]: run for run in self._found["runs"]}
+        disks = [
+            {**one, "who": runs[one["run"]]["who"] if one["run"] in runs else {}}
+            for one in self._found["disk_moves"]
+        ]
+        both = [*self._found["migrations"], *disks]
+        return sorted(both, key=lambda one: str(one["recorded_at"]), reverse=True) if disks else both
 
     def _show(self) -> None:
         if not self.is_mounted:
@@ -176,7 +197,7 @@ class HistoryView(View):
             self.query_one("#runs-table", Table).fill(runs)
             self.query_one("#migrations-table", Table).fill({key: _row(one) for key, one in matching.items()})
             note.update(
-                f"{counted(len(self._found['runs']), 'run')} and {counted(len(matching), 'migration')}"
+                f"{counted(len(self._found['runs']), 'run')}, {_counted(matching.values())}"
                 f" in {HISTORY_DAYS} days."
                 " Enter shows all of one."
             )
@@ -189,6 +210,7 @@ def _run_row(run: Mapping[str, Any]) -> list[Text]:
         plain(run["status"], "" if run["status"] == "done" else "dark_orange"),
         plain(run["goal"] or "–"),
         number(result.get("migrated"), 0),
+        number((result.get("disk_moves") or {}).get("migrated"), 0),
         number(result.get("failed"), 0),
         plain(_spread(result)),
         plain(who_started(run["who"])),
@@ -204,15 +226,37 @@ def _spread(result: Mapping[str, Any]) -> str:
     )
 
 
+def _counted(moves: Iterable[Mapping[str, Any]]) -> str:
+    moves = list(moves)
+    disks = sum("disks" in one for one in moves)
+    of_disks = f" and {counted(disks, 'move')} of disks" if disks else ""
+    return f"{counted(len(moves) - disks, 'migration')}{of_disks}"
+
+
 def _row(one: Mapping[str, Any]) -> list[Text]:
+    name = one["guest"]["name"]
+    if "disks" in one:
+        guest, way = f"{name}: {', '.join(one['disks'])}", f"{one['from']} → {one['to']}"
+    else:
+        guest, way = name, f"{one['from']['name']} → {one['to']['name']}"
     return [
         plain(moment(one["ended_at"])),
-        plain(one["guest"]["name"]),
-        plain(f"{one['from']['name']} → {one['to']['name']}"),
+        plain(guest),
+        plain(way),
         plain(one["result"], "" if one["result"] == "migrated" else "dark_orange"),
         plain(reason_of(one)),
         plain(who_started(one["who"])),
     ]
+
+
+def _of_disks(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    counts = {name: count for name, count in (result.get("disk_moves") or {}).items() if count}
+    if not counts:
+        return []
+    shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    left = result.get("left_behind") or 0
+    behind = f", copies left behind: {left}" if left else ""
+    return [("disks", f"{shown}, {(result.get('bytes_copied') or 0) / GIB:.1f} GiB copied{behind}")]
 
 
 def _run_entries(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -222,6 +266,7 @@ def _run_entries(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("goal", f"{run['goal'] or '–'}{', preset ' + run['preset'] if run['preset'] else ''}"),
         ("plan", (run["plan_digest"] or "–")[:19]),
         ("spread", _spread(run["result"]) or "–"),
+        *_of_disks(run["result"]),
         *([("error", run["result"]["error"])] if run["result"].get("error") else []),
         ("", ""),
     ]

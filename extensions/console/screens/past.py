@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Past runs and migrations in words, from what history_info returns."""
+"""Past runs, migrations and moves of disks in words, from what history_info returns."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ def reason_of(one: Mapping[str, Any]) -> str:
     planned = one["reason"] or "no reason is recorded"
     planned = planned if one["kind"] is None else f"{one['kind']}: {planned}"
     return f"{planned}; {one['why']}" if one["why"] else planned
+
+
+def disk_move_entries(one: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A move of disks, for a list of names and values."""
+    size = "" if one["bytes"] is None else f", {one['bytes'] / GIB:.1f} GiB"
+    seconds = "" if one["seconds"] is None else f" in {one['seconds']:.0f} s"
+    disks = ", ".join(one["disks"])
+    return [
+        (
+            moment(one["ended_at"]),
+            f"{disks}: {one['from']} → {one['to']}: {one['result']}{seconds}{size}",
+        ),
+        ("  why", reason_of(one)),
+        *([("  left behind", ", ".join(one["left_behind"]))] if one["left_behind"] else []),
+        *([("  started by", who_started(one["who"]))] if one.get("who") else []),
+        ("  run", (one["run"] or UNKNOWN)[:8]),
+        ("", ""),
+    ]
 
 
 def migration_entries(one: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan: its migrations, which can be left out or pinned, and the cluster before and after it."""
+"""A plan: its migrations and moves of disks, which can be left out, and the cluster before and after it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import (
     GIB,
+    datastore_name,
     host_name,
     plan_report,
+    storage_lines,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
+    ClusterState,
+    Plan,
+    StoragePlan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
     apply_overrides,
@@ -41,14 +47,19 @@ from .dialogs import Answer, GoalForm, QuestionScreen, WhatIfForm
 COLUMNS = (
     Column("mark", "", 8),
     Column("wave", "Wave", 4),
-    Column("guest", "Guest", 14, grows=True),
+    Column("guest", "Guest, disks", 14, grows=True),
     Column("way", "From → to", 18),
     Column("memory", "GiB", 7, leaves=1),
     Column("kind", "Kind", 11, leaves=3),
     Column("why", "Why", 14, grows=True),
 )
 _EDITS = frozenset({"leave_out", "pin", "not_there", "goal", "what_if", "forget"})
+NO_PINS = "Moves of disks can't be pinned. placement and rules of balance_storage say where disks are to be."
 _LEAST_BAR = 6
+_MOST_BAR = 40
+NOT_READ = (
+    "Disks were not read, so none can be moved. Set balance_storage or balance_preset: sdrs in the inventory."
+)
 _FIGURES = 16
 HYPOTHETICAL = "HYPOTHETICAL: for a cluster with the changes of what if. It can't be applied."
 
@@ -61,18 +72,19 @@ class PlanScreen(ConsoleScreen):
     """A plan that can be changed and applied."""
 
     HELP = """
-    The migrations in their order, and the cluster before and after them. Nothing is started before a is
-    pressed and confirmed.
+    The migrations in their order, after them the moves of disks, and the cluster before and after them.
+    Nothing is started before a is pressed and confirmed. d shows datastores in the place of hosts, and
+    hosts again.
 
-    Space leaves a migration out: the guest stays, and the best plan without it is looked for. n keeps the
-    guest from this host only. x pins a migration: it is made whatever the plan is, as long as rules and
-    limits let it. f takes all of that back.
+    Space leaves a migration or a move of disks out: the guest, or its disks, stay, and the best plan
+    without it is looked for. n keeps them from this host or datastore only. x pins a migration: it is made
+    whatever the plan is, as long as rules and limits let it. f takes all of that back.
 
     g chooses another goal, preset or options; w asks what if a host is away or added, or a guest has
     grown: such a plan is hypothetical.
 
-    c checks the plan as --check does: the platform is asked about each migration, and nothing is
-    migrated. a applies it.
+    c checks the plan as --check does: the platform is asked about each step, and nothing is moved. a
+    applies it.
 
     i shows what the plan leaves undone and why, and what is proven of it.
     """
@@ -85,6 +97,7 @@ class PlanScreen(ConsoleScreen):
         Binding("w", "what_if", "What if"),
         Binding("i", "details", "Undone"),
         Binding("c", "check", "Check"),
+        Binding("d", "switch", "Hosts/datastores"),
         Binding("n", "not_there", "Not there", show=False),
         Binding("f", "forget", "Forget choices", show=False),
     ]
@@ -97,6 +110,8 @@ class PlanScreen(ConsoleScreen):
         self._make = make
         self._heading = title or "plan"
         self._stale = ""
+        # Which of both is shown, by choice; None: what the plan is about.
+        self._shows_datastores: bool | None = None
         self.desk: Desk | None = None
 
     def compose_content(self) -> ComposeResult:
@@ -150,7 +165,23 @@ class PlanScreen(ConsoleScreen):
             return False
         if action == "apply" and self.desk is not None and self.desk.hypothetical:
             return None
+        if action == "switch":
+            return self._storage is not None
         return True
+
+    @property
+    def _storage(self) -> StoragePlan | None:
+        plan = None if self.desk is None else self.desk.plan
+        return None if plan is None else plan.storage
+
+    @property
+    def _is_about_datastores(self) -> bool:
+        plan = None if self.desk is None else self.desk.plan
+        if plan is None or plan.storage is None:
+            return False
+        if self._shows_datastores is not None:
+            return self._shows_datastores
+        return plan.policy.goal == "storage" or (bool(plan.storage.moves) and not plan.migrations)
 
     # What the keys do.
 
@@ -170,7 +201,15 @@ class PlanScreen(ConsoleScreen):
         self._with_line(Desk.toggle_target)
 
     def action_pin(self) -> None:
+        line = self._line()
+        if line is not None and line.disks:
+            self.app.notify(NO_PINS, markup=False)
+            return
         self._with_line(Desk.toggle_pin)
+
+    def action_switch(self) -> None:
+        self._shows_datastores = not self._is_about_datastores
+        self._show()
 
     def action_forget(self) -> None:
         if self.desk is not None:
@@ -198,8 +237,8 @@ class PlanScreen(ConsoleScreen):
         plan = self._usable_plan()
         if plan is None:
             return
-        if not plan.migrations:
-            self.app.notify("The plan has no migrations.", markup=False)
+        if not plan.migrations and not (plan.storage and plan.storage.moves):
+            self.app.notify("The plan moves nothing.", markup=False)
             return
         lines = running.what_happens(self.session, plan)
         age = self.session.age()
@@ -259,9 +298,13 @@ class PlanScreen(ConsoleScreen):
             self.desk.read_again(snapshot)
             self._show()
 
-    def _with_line(self, change: Callable[[Desk, Line], None]) -> None:
+    def _line(self) -> Line | None:
+        """The line that the cursor is on."""
         key = self.query_one("#plan-table", Table).cursor_key()
-        line = None if self.desk is None else next((one for one in self.desk.lines() if one.key == key), None)
+        return None if self.desk is None else next((one for one in self.desk.lines() if one.key == key), None)
+
+    def _with_line(self, change: Callable[[Desk, Line], None]) -> None:
+        line = self._line()
         if self.desk is not None and line is not None:
             change(self.desk, line)
             self._show()
@@ -287,7 +330,10 @@ class PlanScreen(ConsoleScreen):
             self.query_one("#plan-hosts", Table).fill({})
             return
         self.query_one("#plan-table", Table).fill({line.key: _row(plan, line) for line in desk.lines()})
-        self._show_hosts(plan)
+        if plan.storage is not None and self._is_about_datastores:
+            self._show_datastores(plan.storage)
+        else:
+            self._show_hosts(plan)
         self._show_detail()
         self.refresh_bindings()
 
@@ -315,21 +361,25 @@ class PlanScreen(ConsoleScreen):
             if desk.planning:
                 yield "Planning …"
             return
-        yield headline(desk.plan)
-        yield figures(desk.plan)
-        chosen = [f"{len(desk.choices.left_out)} left out"] if desk.choices.left_out else []
+        yield from headlines(desk.plan)
+        if desk.plan.policy.goal != "storage":
+            yield figures(desk.plan)
+        if desk.plan.storage is not None:
+            yield storage_figures(desk.plan.storage)
+            if not self.session.reads_datastores:
+                yield NOT_READ
+        left_out = len(desk.choices.left_out) + len(desk.choices.disks_left_out)
+        chosen = [f"{left_out} left out"] if left_out else []
         chosen += [f"{len(desk.choices.pinned)} pinned"] if desk.choices.pinned else []
         if chosen:
             yield f"By choice: {', '.join(chosen)}. f takes them back."
 
     def _show_detail(self) -> None:
-        desk, detail = self.desk, self.query_one("#plan-detail", Static)
-        key = self.query_one("#plan-table", Table).cursor_key()
-        line = None if desk is None else next((one for one in desk.lines() if one.key == key), None)
+        desk, detail, line = self.desk, self.query_one("#plan-detail", Static), self._line()
         if desk is None or desk.plan is None or line is None:
             detail.update("")
         else:
-            detail.update(paragraphs(_detail(line)))
+            detail.update(paragraphs(_detail(desk.plan, line)))
 
     def _open_hosts(self, plan: Plan) -> ClusterState:
         """The state after the plan of the hosts that take part: the band is about these."""
@@ -372,15 +422,52 @@ class PlanScreen(ConsoleScreen):
             }
         )
 
+    def _show_datastores(self, storage: StoragePlan) -> None:
+        table = self.query_one("#plan-hosts", Table)
+        width = min(_MOST_BAR, max(_LEAST_BAR, self.size.width - 74))
+        table.set_columns(
+            [
+                Column("datastore", "Datastore", 14),
+                Column("used", "In use, % before → after", width + _FIGURES),
+                Column("size", "GiB", 8, leaves=2),
+                Column("disks", "Disks", 10),
+                Column("latency", "Latency now", 11, leaves=1),
+            ]
+        )
+        table.fill(
+            {
+                name: [
+                    plain(datastore_name(storage.before, name)),
+                    _change(before.percent, _percent_after(storage, name), width, None),
+                    number(None if before.capacity is None else before.capacity / GIB, 0),
+                    plain(_disks(storage, name), right=True),
+                    number(before.latency, 1, " ms"),
+                ]
+                for name, before in storage.before.datastores.items()
+            }
+        )
 
-def headline(plan: Plan) -> str:
-    """The plan in a sentence: how good it is, how much it moves, how long that takes."""
-    text = plan_report(plan)[0].partition(": ")[2]
-    if plan.migrations and plan.proof.seconds:
-        text += f", about {duration(plan.proof.seconds)}"
+
+def headlines(plan: Plan) -> Iterator[str]:
+    """The plan in sentences: how good it is, how much it moves, how long that takes."""
+    of_storage = "" if plan.storage is None else storage_lines(plan.storage)[0]
+    if plan.storage is not None and plan.storage.moves:
+        of_storage += f", at least {duration(running.least_seconds(plan.storage, plan.policy))}"
+    if plan.policy.goal != "storage":
+        text = plan_report(plan)[0].partition(": ")[2]
+        if plan.migrations and plan.proof.seconds:
+            text += f", about {duration(plan.proof.seconds)}"
+        yield f"{text} ({_aim(plan)})"
+        if of_storage:
+            yield of_storage
+    else:
+        yield f"{of_storage} ({_aim(plan)})"
+
+
+def _aim(plan: Plan) -> str:
     goal = "by hand" if plan.policy.goal == "evacuate" and plan.policy.choices else f"goal {plan.policy.goal}"
     preset = f", preset {plan.policy.preset}" if plan.policy.preset else ""
-    return f"{text} ({goal}{preset})"
+    return f"{goal}{preset}"
 
 
 def figures(plan: Plan) -> str:
@@ -395,38 +482,78 @@ def figures(plan: Plan) -> str:
     return f"Spread in points: {'   '.join(parts)}"
 
 
+def storage_figures(storage: StoragePlan) -> str:
+    """The fullest datastore, rules and what is undone, before and after."""
+    parts = [
+        f"fullest datastore {running.fullest(storage.before)} → {running.fullest(storage.after)}",
+        f"broken rules for disks {len(storage.before.violations)} → {len(storage.after.violations)}",
+    ]
+    if storage.unresolved:
+        parts.append(f"{len(storage.unresolved)} unresolved (i)")
+    return "   ".join(parts)
+
+
 def _points(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f}"
 
 
 def _row(plan: Plan, line: Line) -> list[Text]:
-    step = line.migration
+    step, move = line.migration, line.move
     mark = "left out" if line.left_out else "pinned" if line.pinned else ""
     style = "dim" if line.left_out else "cyan" if line.pinned else ""
     if line.not_there:
         mark = "not to"
-    way = f"{host_name(plan.before, line.source)} → {host_name(plan.before, line.target)}"
+    size = step.cost.memory if step is not None else move.bytes if move is not None else None
+    one = step or move
     return [
         plain(mark, style),
-        number(None if step is None else step.wave, 0),
-        plain(line.guest.name, style),
-        plain(way, style),
-        number(None if step is None else step.cost.memory / GIB),
-        plain("" if step is None else step.kind),
+        number(_wave(plan, line), 0),
+        plain(f"{line.guest.name}: {', '.join(line.disks)}" if line.disks else line.guest.name, style),
+        plain(_way(plan, line), style),
+        number(None if size is None else size / GIB),
+        plain("" if one is None else one.kind),
         plain(_why(line), style),
     ]
 
 
+def _way(plan: Plan, line: Line) -> str:
+    if line.disks and plan.storage is not None:
+        state = plan.storage.before
+        return f"{datastore_name(state, line.source)} → {datastore_name(state, line.target)}"
+    return f"{host_name(plan.before, line.source)} → {host_name(plan.before, line.target)}"
+
+
+def _wave(plan: Plan, line: Line) -> int | None:
+    """Moves of disks come after all migrations, so that their waves are counted on."""
+    if line.wave is None or not line.disks:
+        return line.wave
+    return line.wave + max((step.wave for step in plan.migrations), default=0)
+
+
 def _why(line: Line) -> str:
-    if line.migration is not None:
-        return line.migration.why
+    step = line.migration or line.move
+    if step is not None:
+        return step.why
     if line.not_there:
-        return "it is not migrated to this host, by choice"
-    return "it stays, by choice" if line.left_out else "pinned by choice, see what is undone (i)"
+        where = "moved to this datastore" if line.disks else "migrated to this host"
+        return f"not {where}, by choice"
+    if line.left_out:
+        return "stays on its datastore, by choice" if line.disks else "it stays, by choice"
+    return "pinned by choice, see what is undone (i)"
 
 
-def _detail(line: Line) -> Iterator[str]:
-    step = line.migration
+def _detail(plan: Plan, line: Line) -> Iterator[str]:
+    step, move = line.migration, line.move
+    if move is not None:
+        after = f", after step {', '.join(map(str, move.after))}" if move.after else ""
+        last = " (after all migrations)" if plan.migrations else ""
+        yield (
+            f"Step {move.step}, wave {_wave(plan, line)}{last}{after}: {', '.join(move.disks)} of"
+            f" {move.guest.name} ({move.guest.id}), {move.kind}, {move.bytes / GIB:.1f} GiB copied, about"
+            f" {duration(move.seconds)}"
+        )
+        yield move.why
+        return
     if step is None:
         yield f"{line.guest.name} ({line.guest.id}): {_why(line)}"
         return
@@ -436,6 +563,18 @@ def _detail(line: Line) -> Iterator[str]:
         f" {step.cost.memory / GIB:.1f} GiB, about {duration(step.cost.seconds)}"
     )
     yield step.why
+
+
+def _percent_after(storage: StoragePlan, name: str) -> float | None:
+    state = storage.after.datastores.get(name)
+    return None if state is None else state.percent
+
+
+def _disks(storage: StoragePlan, name: str) -> str:
+    before, after = storage.before.datastores[name], storage.after.datastores.get(name)
+    if after is None or after.disks == before.disks:
+        return f"{before.disks}"
+    return f"{before.disks} → {after.disks}"
 
 
 def _after(plan: Plan, host: str, metric: str) -> float | None:
@@ -466,8 +605,33 @@ def _undone(plan: Plan) -> list[Entry]:
     entries += [("broken after", f"{one.rule}: {one.detail}") for one in plan.after.violations]
     entries += [("note", text) for text in plan.notices]
     entries.append(("", ""))
-    entries += _proof(plan)
+    if plan.policy.goal != "storage":
+        entries += _proof(plan)
+    if plan.storage is not None:
+        entries += _undone_storage(plan.storage)
     return entries
+
+
+def _undone_storage(storage: StoragePlan) -> Iterator[Entry]:
+    proof = storage.proof
+    yield "datastores", storage.status
+    for item in storage.unresolved:
+        yield "unresolved", f"{item.what}: {item.why}"
+    for disk in storage.immovable:
+        ids = ", ".join(disk.disks) or "disks without an id"
+        place = datastore_name(storage.before, disk.datastore)
+        yield "can't move", f"{ids} of {disk.guest.name} ({disk.guest.id}) on {place}: {disk.why}"
+    for one in storage.before.violations:
+        yield "broken now", f"{one.rule}: {one.detail}"
+    for one in storage.after.violations:
+        yield "broken after", f"{one.rule}: {one.detail}"
+    for text in storage.notices:
+        yield "note", text
+    yield "", ""
+    least = f"{proof.bytes_lower_bound / GIB:.1f} GiB"
+    yield "copied", f"{proof.bytes / GIB:.1f} GiB, of which at least {least} are needed"
+    yield "proven", "the fewest" if proof.optimal else "not proven to be the fewest"
+    yield "method", proof.method
 
 
 def _proof(plan: Plan) -> list[Entry]:

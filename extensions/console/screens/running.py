@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,19 +17,39 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import DataTable, ProgressBar, Static
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB, host_name
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import (
+    GIB,
+    datastore_name,
+    host_name,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Moving
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import (
+    Moving,
+    MovingDisks,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    DiskMoveOutcome,
+    MigrationOutcome,
+    Outcome,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
+    DiskMove,
+    Migration,
+    Plan,
+    StoragePlan,
+    StorageState,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.storage import StoragePolicy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import moved_by
 
 from ..runs import LiveRun
 from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.table import Column, Table
-from ..widgets.text import level_bar, number, paragraphs, plain
+from ..widgets.text import UNKNOWN, level_bar, number, paragraphs, plain
 from .dialogs import Answer, QuestionScreen
 
 if TYPE_CHECKING:
@@ -36,12 +57,13 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("step", "Step", 4),
-    Column("guest", "Guest", 14, grows=True),
+    Column("guest", "Guest, disks", 14, grows=True),
     Column("way", "From → to", 18),
     Column("memory", "GiB", 7, leaves=1),
     Column("state", "State", 26),
     Column("why", "", 10, grows=True),
 )
+Ended = MigrationOutcome | DiskMoveOutcome
 _BAR = 16
 _BAD = frozenset({"failed", "cancelled", "refused"})
 SLOTS = (
@@ -71,36 +93,73 @@ def start(app: ConsoleApp, session: Session, plan: Plan, *, dry_run: bool = Fals
 def what_happens(session: Session, plan: Plan) -> list[str]:
     """What a person confirms: number, bytes, estimated time, slots, and what stays undone."""
     memory = sum(step.cost.memory for step in plan.migrations)
-    count = len(plan.migrations)
-    lines = [
-        f"{count} migration{'s' * (count != 1)}, {memory / GIB:.1f} GiB of memory,"
-        f" about {duration(plan.proof.seconds)}."
-    ]
+    moves = disk_moves(plan)
+    lines = []
+    if plan.migrations or not moves:
+        lines.append(
+            f"{counted(len(plan.migrations), 'migration')}, {memory / GIB:.1f} GiB of memory,"
+            f" about {duration(plan.proof.seconds)}."
+        )
+    if plan.storage is not None and moves:
+        copied = sum(move.bytes for move in moves)
+        then = "Then" if plan.migrations else "No guest is migrated."
+        lines.append(
+            f"{then} {counted(len(moves), 'move')} of disks, {copied / GIB:.1f} GiB copied, at least"
+            f" {duration(least_seconds(plan.storage, plan.policy))}."
+        )
     options = session.settings.run
     slots = [f"{value} {text}" for name, text in SLOTS if (value := getattr(options, name)) is not None]
     lines.append(f"Slots: {'; '.join(slots) or 'as many as the platform sustains'}.")
+    if moves and (most := options.max_bytes_in_flight) is not None:
+        lines.append(f"At most {most / GIB:.1f} GiB of disks are copied at once.")
     disks = sum(bool(step.storage) for step in plan.migrations)
     if disks:
-        lines.append(f"{disks} of them copy local disks, which takes longer than this estimate.")
-    if plan.unresolved:
-        lines.append(f"It leaves {len(plan.unresolved)} things undone.")
-    lines.append(
-        "Each migration is checked again before it starts. The run can be paused, stopped and rolled back."
-    )
+        lines.append(f"{disks} of the migrations copy disks, which takes longer than this estimate.")
+    undone = len(plan.unresolved) + len(plan.storage.unresolved if plan.storage is not None else ())
+    if undone:
+        lines.append(f"It leaves {counted(undone, 'thing')} undone.")
+    if moves:
+        lines.append(
+            "Each step is checked again before it starts. The run can be paused and stopped, and its"
+            " migrations can be rolled back. Disks that were moved stay where they are then."
+        )
+    else:
+        lines.append(
+            "Each migration is checked again before it starts. The run can be paused, stopped and rolled"
+            " back."
+        )
     return lines
+
+
+def disk_moves(plan: Plan) -> tuple[DiskMove, ...]:
+    """The moves of disks of a plan."""
+    return () if plan.storage is None else plan.storage.moves
+
+
+def least_seconds(storage: StoragePlan, policy: Policy) -> float:
+    """What the moves of disks take at least: the busiest datastore with its slots, or the longest move."""
+    busy: dict[str, float] = {}
+    for move in storage.moves:
+        for place in (move.source, move.target):
+            busy[place] = busy.get(place, 0.0) + move.seconds
+    slots = (policy.storage or StoragePolicy()).max_per_datastore
+    longest = max((move.seconds for move in storage.moves), default=0.0)
+    return max(longest, max(busy.values(), default=0.0) / slots)
 
 
 class RunScreen(ConsoleScreen):
     """A run of this console, under way or ended."""
 
     HELP = """
-    The migrations of a run, and what became of each.
+    The migrations of a run, after them its moves of disks, and what became of each. The bar counts bytes of
+    memory and of disks.
 
     Space pauses the run: nothing new starts, what is under way ends, and the lock of the cluster is kept.
     Space again continues.
 
     s stops it: what is under way ends, and the rest is not started. b rolls back: after the end of the
-    run it plans the way back of what was migrated, to look at before it is applied.
+    run it plans the way back of what was migrated, to look at before it is applied. Disks that were moved
+    stay on their datastores.
 
     Escape leaves this screen. The run goes on; p on its cluster comes back here.
     """
@@ -209,8 +268,11 @@ class RunScreen(ConsoleScreen):
         what = "check" if run.dry_run else "run"
         self.set_title(f"{self.session.name}  {what}  {self._word()}")
         self.query_one("#run-summary", Static).update(paragraphs(self._summary()))
-        total = sum(step.cost.memory for step in run.plan.migrations) or 1
+        moves = disk_moves(run.plan)
+        total = sum(step.cost.memory for step in run.plan.migrations) + sum(move.bytes for move in moves) or 1
         moved = 0 if run.progress is None else run.progress.memory_moved
+        disks = None if run.progress is None else run.progress.disks
+        moved += 0 if disks is None else disks.bytes_copied
         whole = run.ended and run.run is not None and run.run.outcome.status in ("done", "planned")
         self.query_one("#run-bar", ProgressBar).update(
             total=total, progress=total if whole else min(moved, total)
@@ -221,6 +283,11 @@ class RunScreen(ConsoleScreen):
             str(step.step): _row(run.plan, step, moving.get(step.step), ended.get(step.step))
             for step in run.plan.migrations
         }
+        copying = {one.step: one for one in disks.moving} if disks is not None else {}
+        rows |= {
+            str(move.step): _disk_row(run.plan, move, copying.get(move.step), ended.get(move.step))
+            for move in moves
+        }
         self.query_one("#run-table", Table).fill(rows)
         self._show_detail()
         keys = (run.ended, run.run is not None)
@@ -229,10 +296,10 @@ class RunScreen(ConsoleScreen):
             self._keys = keys
             self.refresh_bindings()
 
-    def _ended(self) -> Mapping[int, MigrationOutcome]:
+    def _ended(self) -> Mapping[int, Ended]:
         run = self.run
         if run.run is not None:
-            return {one.step: one for one in run.run.outcome.migrations}
+            return {one.step: one for one in _all_of(run.run.outcome)}
         return dict(run.outcomes)
 
     def _word(self) -> str:
@@ -262,45 +329,59 @@ class RunScreen(ConsoleScreen):
 
     def _show_detail(self) -> None:
         key = self.query_one("#run-table", Table).cursor_key()
-        step = next((one for one in self.run.plan.migrations if str(one.step) == key), None)
+        steps: list[Migration | DiskMove] = [*self.run.plan.migrations, *disk_moves(self.run.plan)]
+        step = next((one for one in steps if str(one.step) == key), None)
         detail = self.query_one("#run-detail", Static)
         if step is None:
             detail.update("")
             return
         found = self._ended().get(step.step)
-        lines = [f"{step.guest.name} ({step.guest.id}), {step.kind}: {step.why}"]
+        disks = f"{', '.join(step.disks)} of " if isinstance(step, DiskMove) else ""
+        lines = [f"{disks}{step.guest.name} ({step.guest.id}), {step.kind}: {step.why}"]
         if found is not None:
             seconds = "" if found.seconds is None else f" in {duration(found.seconds)}"
             why = f": {found.why}" if found.why else ""
             lines.append(f"{found.result.replace('_', ' ')}{seconds}{why}")
+            lines += _left_behind(found)
         detail.update(paragraphs(lines))
 
 
 def _progress(run: LiveRun) -> str:
     seen = run.progress
     assert seen is not None
-    done = sum(seen.ended.values())
+    disks, moves = seen.disks, disk_moves(run.plan)
+    ended = Counter(seen.ended)
+    if disks is not None:
+        ended.update(disks.ended)
     parts = [
-        f"{done} of {len(run.plan.migrations)} done",
-        f"{len(seen.moving)} under way",
-        f"{seen.memory_moved / GIB:.1f} GiB moved",
+        f"{sum(ended.values())} of {len(run.plan.migrations) + len(moves)} done",
+        f"{len(seen.moving if disks is None else disks.moving)} under way",
     ]
-    parts += [f"{seen.ended[bad]} {bad}" for bad in sorted(_BAD) if seen.ended.get(bad)]
+    if run.plan.migrations:
+        parts.append(f"{seen.memory_moved / GIB:.1f} GiB moved")
+    if moves:
+        copied = 0 if disks is None else disks.bytes_copied
+        parts.append(
+            f"{copied / GIB:.1f} of {sum(move.bytes for move in moves) / GIB:.1f} GiB of disks copied"
+        )
+    parts += [f"{ended[bad]} {bad}" for bad in sorted(_BAD) if ended.get(bad)]
     if seen.paused or run.paused:
         parts.append("paused: nothing new starts")
     elif seen.seconds_left and not run.stop_asked:
-        parts.append(f"about {duration(seen.seconds_left)} left")
+        after = ", without the moves of disks" if moves and disks is None else ""
+        parts.append(f"about {duration(seen.seconds_left)} left{after}")
     return ", ".join(parts)
 
 
 def _result(run: LiveRun) -> Iterator[str]:
     assert run.run is not None
     outcome: Outcome = run.run.outcome
-    counts = {name: count for name, count in outcome.counts().items() if count}
-    shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    shown = _counts(outcome.counts())
+    if outcome.disk_moves:
+        shown = f"{shown}{'; ' * bool(shown)}disks: {_counts(outcome.disk_counts())}"
     yield f"{outcome.status.replace('_', ' ')} in {duration(outcome.seconds)}: {shown or 'nothing to do'}"
     if run.run.stale:
-        why = next((one.why for one in outcome.migrations if one.why), "the plan is stale")
+        why = next((one.why for one in _all_of(outcome) if one.why), "the plan is stale")
         yield f"Nothing was started: {why}. Press p to plan again."
     else:
         before, after = run.run.states
@@ -309,40 +390,89 @@ def _result(run: LiveRun) -> Iterator[str]:
             for metric in before.spread
             if before.spread.get(metric) is not None
         ]
-        if points and not run.dry_run:
+        if points and not run.dry_run and run.plan.policy.goal != "storage":
             yield f"Measured spread in points: {'   '.join(points)}"
+        if run.run.datastores is not None and not run.dry_run:
+            first, last = run.run.datastores
+            yield f"Fullest datastore: {fullest(first)} → {fullest(last)}"
+    left = [text for one in outcome.disk_moves for text in _left_behind(one)]
+    yield from left[:3]
+    if left[3:]:
+        yield f"… and {len(left) - 3} more; the history has all of them"
+    if not run.dry_run and run.ended and any(one.moved for one in outcome.disk_moves):
+        yield "b brings guests back; disks stay." if moved_by(outcome) else "Disks are not rolled back."
     yield from (f"Not done: {text}" for text in list(run.run.left or ())[:3])
     yield from run.run.notices
+
+
+def _all_of(outcome: Outcome) -> list[Ended]:
+    return [*outcome.migrations, *outcome.disk_moves]
+
+
+def fullest(state: StorageState) -> str:
+    """How full the fullest datastore is."""
+    percents = [place.percent for place in state.datastores.values() if place.percent is not None]
+    return f"{max(percents):.1f} %" if percents else UNKNOWN
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+
+
+def _left_behind(found: Ended) -> Iterator[str]:
+    """Copies that no guest uses any more."""
+    if isinstance(found, DiskMoveOutcome) and found.left_behind:
+        yield f"Left behind of {found.guest.name}: {', '.join(found.left_behind)}. Delete it by hand."
 
 
 def _points(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def _row(plan: Plan, step: Migration, moving: Moving | None, ended: MigrationOutcome | None) -> list[Text]:
-    state: Text
-    why = ""
-    if ended is not None:
-        style = "green" if ended.result in ("migrated", "already_there") else ""
-        style = "bold red" if ended.result in _BAD else style
-        seconds = "" if ended.seconds is None else f" in {duration(ended.seconds)}"
-        state, why = plain(f"{ended.result.replace('_', ' ')}{seconds}", style), ended.why
-    elif moving is not None and moving.percent is not None:
-        state = level_bar(moving.percent, _BAR)
-        state.append(f" {moving.percent:3.0f} %")
-    elif moving is not None:
-        state = plain(f"under way for {duration(moving.seconds)}", "cyan")
-    else:
-        waits = f"waits for step {', '.join(map(str, step.after))}" if step.after else "waits"
-        state = plain(waits, "dim")
+def _row(plan: Plan, step: Migration, moving: Moving | None, ended: Ended | None) -> list[Text]:
+    state, why = _state(step, moving, ended)
     return [
         number(step.step, 0),
         plain(step.guest.name),
         plain(f"{host_name(plan.before, step.source)} → {host_name(plan.before, step.target)}"),
         number(step.cost.memory / GIB),
         state,
-        plain(why or ("" if ended is not None else step.why)),
+        plain(why),
     ]
+
+
+def _disk_row(plan: Plan, move: DiskMove, moving: MovingDisks | None, ended: Ended | None) -> list[Text]:
+    state, why = _state(move, moving, ended)
+    names = StorageState(datastores={}) if plan.storage is None else plan.storage.before
+    return [
+        number(move.step, 0),
+        plain(f"{move.guest.name}: {', '.join(move.disks)}"),
+        plain(f"{datastore_name(names, move.source)} → {datastore_name(names, move.target)}"),
+        number(move.bytes / GIB),
+        state,
+        plain(why),
+    ]
+
+
+def _state(
+    step: Migration | DiskMove, moving: Moving | MovingDisks | None, ended: Ended | None
+) -> tuple[Text, str]:
+    """How far a step is, and why it is planned, or why it has ended so."""
+    if ended is not None:
+        style = "green" if ended.result in ("migrated", "already_there") else ""
+        style = "bold red" if ended.result in _BAD else style
+        seconds = "" if ended.seconds is None else f" in {duration(ended.seconds)}"
+        left = "" if not isinstance(ended, DiskMoveOutcome) else ", ".join(ended.left_behind)
+        why = "; ".join(filter(None, (ended.why, f"left behind: {left}" if left else "")))
+        return plain(f"{ended.result.replace('_', ' ')}{seconds}", style), why
+    if moving is not None and moving.percent is not None:
+        state = level_bar(moving.percent, _BAR)
+        state.append(f" {moving.percent:3.0f} %")
+        return state, step.why
+    if moving is not None:
+        return plain(f"under way for {duration(moving.seconds)}", "cyan"), step.why
+    waits = f"waits for step {', '.join(map(str, step.after))}" if step.after else "waits"
+    return plain(waits, "dim"), step.why
 
 
 def closing(app: ConsoleApp, answered: Any) -> None:
@@ -352,7 +482,7 @@ def closing(app: ConsoleApp, answered: Any) -> None:
         QuestionScreen(
             "A run is under way",
             [
-                f"On {names}. Migrations under way end in any case.",
+                f"On {names}. Migrations and moves of disks under way end in any case.",
                 "Stop and close: nothing new starts, and the console closes when they have ended.",
                 "Finish and close: the console closes when the run has ended.",
             ],

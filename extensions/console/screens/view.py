@@ -42,6 +42,11 @@ class View(Vertical):
         return None
 
     @property
+    def datastore(self) -> str | None:
+        """The id of the datastore that the cursor is on."""
+        return None
+
+    @property
     def guest(self) -> str | None:
         """The id of the guest that the cursor is on."""
         return None
