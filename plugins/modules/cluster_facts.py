@@ -233,6 +233,7 @@ ansible_facts:
           description:
             - Datastores, each of them once, with type, size, free space, the hosts that have it, and why it receives no disk.
             - On Proxmox VE, a storage that only one node has is named with that node, such as V(local-lvm@pve1).
+            - C(arriving) is what disks may still take that runs which are under way, by the database of O(state_url), move to it.
           returned: when there is any
           type: list
           elements: dict

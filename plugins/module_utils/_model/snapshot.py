@@ -104,6 +104,9 @@ class Datastore:
     provisioned: Annotated[
         Bytes | None, "what would be in use if each thin disk on it had grown to its full size"
     ] = field(default=None, metadata={"omit": True})
+    arriving: Annotated[
+        Bytes, "what disks may still take on it that runs which are under way are to move to it"
+    ] = field(default=0, metadata={"omit": True})
     latency: Annotated[
         Amount | None, "milliseconds that requests take, the 90th percentile of the window or of a day"
     ] = field(default=None, metadata={"omit": True})

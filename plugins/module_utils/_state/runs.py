@@ -104,7 +104,7 @@ def begin(database: Database, run: RunStart, *, alone: bool) -> None:
         moment = now(connection)
         same = (RUNS.c.cluster == run.cluster) & (RUNS.c.status == RUNNING)
         open_ = connection.execute(sa.select(RUNS.c.id, RUNS.c.owner).where(same)).all()
-        lost = [other.id for other in open_ if alone or _has_ended(other.owner)]
+        lost = [other.id for other in open_ if alone or has_ended(other.owner)]
         if lost:
             change = sa.update(RUNS).where(RUNS.c.id.in_(lost))
             connection.execute(change.values(status=INTERRUPTED, ended_at=moment))
@@ -185,7 +185,8 @@ def _reading(text: str) -> Reading | None:
         return None
 
 
-def _has_ended(text: str | None) -> bool:
+def has_ended(text: str | None) -> bool:
+    """Whether the process of a run, as its record names it, is known to be gone."""
     try:
         owner = owner_of(text)
     except (InputError, ValueError):

@@ -28,6 +28,10 @@ from .storage.test_cases import GIB, cluster, disk, guest, place
 TWO = [guest("web1", disk("a", 100)), guest("thin", disk("b", 300, used=100))]
 THREE = cluster([place("a", used=500), place("b", used=300), place("c", used=400)], TWO)
 
+BUSY = replace(
+    THREE,
+    datastores=(THREE.datastores[0], replace(THREE.datastores[1], arriving=390 * GIB), THREE.datastores[2]),
+)
 SLOW = replace(
     THREE,
     datastores=(THREE.datastores[0], replace(THREE.datastores[1], latency=20.0), THREE.datastores[2]),
@@ -118,6 +122,13 @@ def test_what_is_held_for_others_counts() -> None:
     assert placed(
         THREE, wanted("web2", 399), storage={"exclude": {"targets": {"names": ["c"]}}}, held=[held]
     ).status == ("impossible")
+
+
+def test_disks_on_their_way_count() -> None:
+    assert stores(placed(BUSY, storage={})) == {"web2": ["c"]}
+    assert stores(placed(BUSY)) == {"web2": ["c"]}
+    assert placed(BUSY, wanted("web2", 590)).status == "placed"
+    assert placed(BUSY, wanted("web2", 200, 200, 200, 50), storage={}).status == "impossible"
 
 
 @pytest.mark.parametrize(
@@ -234,6 +245,7 @@ SHUT = replace(
         ("slower than 15 ms", SLOW, {"latency": 15}, ("b",), DiskRules()),
         ("takes no disks", THREE, {}, ("a",), DiskRules(barred=frozenset({"a"}))),
         ("its limit", THREE, {"utilisation": 62}, ("a",), DiskRules()),
+        ("its limit", BUSY, {}, ("b",), DiskRules()),
         ("its limit", THREE, {"reserve": 399 * GIB}, ("a",), DiskRules()),
         ("its limit", THREE, {"utilisation": 54, "growth": 50}, ("b",), DiskRules()),
         ("may not be on a", THREE, {}, ("a",), DiskRules(allowed={"new:n": frozenset({"b"})})),

@@ -43,11 +43,18 @@ def with_storage_state(snapshot: Snapshot, storage: StoragePolicy | None) -> Sna
         if not snapshot.datastores:
             return snapshot
         why = {place.id: _closed(place) for place in snapshot.datastores}
-        return _seen(snapshot, why, {})
+        room = {
+            place.id: max(0, place.free - place.arriving)
+            for place in snapshot.datastores
+            if place.arriving and place.free is not None
+        }
+        return _seen(snapshot, why, room)
     problem = build_problem(snapshot, storage)
     why = {place.datastore.id: _closed(place.datastore) or _left(problem, place) for place in problem.places}
     room = {
-        place.datastore.id: max(0, min(place.limit - place.load, place.datastore.free or 0))
+        place.datastore.id: max(
+            0, min(place.limit - place.load, place.datastore.free or 0) - place.datastore.arriving
+        )
         for place in problem.places
         if place.capacity and place.limit < NO_LIMIT
     }

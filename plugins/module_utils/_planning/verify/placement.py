@@ -238,7 +238,7 @@ def _above_limits(
         yield f"datastore {store.id} is slower than {storage.latency:g} ms"
     if not store.capacity or store.free is None:
         return
-    load = float(store.capacity - store.free)
+    load = float(store.capacity - store.free + store.arriving)
     load += sum(one.wanted.disks[number].size for one, number in new)
     for guest in snapshot.guests:
         for disk in guest.disks:
