@@ -144,9 +144,9 @@ def test_one_place_under_two_names_and_pools_of_one_ceph(simulator: Simulate) ->
     found = read(served, storage=False)
     assert by_id(found)["second"].closed_because == "it is the same place as nfs"
     assert by_id(found)["nfs"].closed_because is None
-    assert any(
-        each.text.startswith("Storages ceph, ceph2 are pools of one Ceph cluster") for each in found.notices
-    )
+    texts = " ".join(each.text for each in found.notices)
+    assert "Storages ceph, ceph2 are pools of one Ceph cluster" in texts
+    assert "torages nfs, second are one place under several names: no disk is moved to second." in texts
 
 
 def test_a_storage_marked_as_shared_that_differs_from_node_to_node_takes_no_disk(simulator: Simulate) -> None:

@@ -146,7 +146,7 @@ def _guests() -> Iterator[Guest]:
             disk(2001, "nfs", 20, 5, "linked_clone"),
             disk(2002, "gold2", 20, 0, "raw_device", thin=None),
             disk(2003, "gold2", 20, 5, "independent_disk", "shared_disk"),
-            home("gold1"),
+            home("gold1", "snapshot_chain"),
         ),
     )
     yield clusters.guest("two", "a", disks=(disk(2000, "gold2", 20, 5, "cdrom"), home("gold2", "cdrom")))

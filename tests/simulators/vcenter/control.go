@@ -284,18 +284,13 @@ func (c *control) changeHost(r *http.Request) error {
 }
 
 func (c *control) changeDatastore(r *http.Request) error {
-	var given struct {
-		ID          string   `json:"id"`
-		Free        *int64   `json:"free"`
-		Maintenance *string  `json:"maintenance"`
-		Latency     *float64 `json:"latency"`
-	}
+	var given storeChange
 	if err := decode(r, &given); err != nil {
 		return err
 	}
 	c.world.Lock()
 	defer c.world.Unlock()
-	return c.inventory.changeStore(given.ID, given.Free, given.Maintenance, given.Latency)
+	return c.inventory.changeStore(given)
 }
 
 func decode(r *http.Request, value any) error {

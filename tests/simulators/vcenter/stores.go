@@ -378,25 +378,49 @@ func (inv *inventory) reportDisks(g *guest) map[string]string {
 	return report
 }
 
+// storeChange is what somebody else does to a datastore.
+type storeChange struct {
+	ID          string   `json:"id"`
+	Free        *int64   `json:"free"`
+	Maintenance *string  `json:"maintenance"`
+	Latency     *float64 `json:"latency"`
+	// Reported is the size that is reported from now on: 0 for one that no host reaches.
+	Reported *int64 `json:"reported_capacity"`
+	// RemotePath is the path of an NFS export: that of another datastore makes both one place.
+	RemotePath *string `json:"remote_path"`
+}
+
 // changeStore is somebody else who fills a datastore, frees it, or puts it into maintenance mode.
-func (inv *inventory) changeStore(id string, free *int64, maintenance *string, latency *float64) error {
+func (inv *inventory) changeStore(given storeChange) error {
 	for _, s := range inv.stores {
-		if s.id != id {
+		if s.id != given.ID {
 			continue
 		}
-		if free != nil {
-			inv.take(s.ref, s.free-*free)
+		if given.Free != nil {
+			inv.take(s.ref, s.free-*given.Free)
 		}
-		if latency != nil {
-			s.latency = latency
+		if given.Latency != nil {
+			s.latency = given.Latency
 		}
-		if maintenance != nil {
-			if !contains([]string{"normal", "enteringMaintenance", "inMaintenance"}, *maintenance) {
-				return fmt.Errorf("maintenance: %q is not normal, enteringMaintenance or inMaintenance", *maintenance)
+		if given.Reported != nil {
+			inv.update(s.ref, change("summary.capacity", *given.Reported))
+		}
+		if given.RemotePath != nil {
+			info, ok := inv.registry.Get(s.ref).(*simulator.Datastore).Info.(*types.NasDatastoreInfo)
+			if !ok {
+				return fmt.Errorf("remote_path: datastore %q is no NFS export", given.ID)
 			}
-			inv.update(s.ref, change("summary.maintenanceMode", *maintenance))
+			moved := *info
+			moved.Nas.RemotePath = *given.RemotePath
+			inv.update(s.ref, change("info", &moved))
+		}
+		if given.Maintenance != nil {
+			if !contains([]string{"normal", "enteringMaintenance", "inMaintenance"}, *given.Maintenance) {
+				return fmt.Errorf("maintenance: %q is not normal, enteringMaintenance or inMaintenance", *given.Maintenance)
+			}
+			inv.update(s.ref, change("summary.maintenanceMode", *given.Maintenance))
 		}
 		return nil
 	}
-	return fmt.Errorf("id: there is no datastore %q", id)
+	return fmt.Errorf("id: there is no datastore %q", given.ID)
 }

@@ -25,6 +25,7 @@ from .problem import Place, Problem, Unit
 from .state import FINE, State
 
 MAX_NAMES = 5
+MAX_REASONS = 8
 
 
 def storage_state(state: State, touched: Collection[int] = ()) -> StorageState:
@@ -334,16 +335,21 @@ def _stays(state: State, unit: int) -> bool:
 
 
 def _who_stays(state: State, place: int) -> str:
-    """Why what is on a datastore stays, the most frequent reason first."""
-    reasons: Counter[str] = Counter()
-    for unit in state.at[place]:
+    """Why what is on a datastore stays, the most frequent reason first, and of which guests."""
+    problem = state.problem
+    reasons: dict[str, dict[str, None]] = {}
+    for unit in sorted(state.at[place]):
         if _stays(state, unit):
-            reasons[_why_stays(state, unit)] += 1
+            names = reasons.setdefault(_why_stays(state, unit), {})
+            names.update((problem.guests[part.guest].name, None) for part in problem.units[unit].parts)
     if not reasons:
         return ""
     # Disks with the same reason are told once.
-    texts = [f"{why} ({counted(many, 'unit')})" for why, many in reasons.most_common(3)]
-    return f": {'; '.join(texts)}"
+    texts = [
+        f"{listed(names, MAX_NAMES)}: {why}"
+        for why, names in sorted(reasons.items(), key=lambda entry: -len(entry[1]))
+    ]
+    return f": {listed(texts, MAX_REASONS, '; ')}"
 
 
 def _why_stays(state: State, number: int) -> str:
@@ -353,6 +359,8 @@ def _why_stays(state: State, number: int) -> str:
         return unit.fixed
     if not unit.targets:
         return "no other datastore may take it: " + listed(_obstacles(problem, unit), MAX_NAMES, "; ")
+    if all(state.size(number, t) > state.limit[t] for t in unit.targets):
+        return "it is larger than the limit of each datastore that may take it"
     if all(state.load[t] + state.size(number, t) > state.limit[t] for t in unit.targets):
         return "no datastore that may take it has room for it within its limit"
     return "no move of it that is allowed is better"

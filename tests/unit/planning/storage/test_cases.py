@@ -239,7 +239,7 @@ def test_what_cannot_leave_a_datastore_is_named() -> None:
     assert [move.guest.id for move in plan.moves] == ["vm4"]
     assert codes(plan) == ["datastore_not_empty"]
     assert {item.guest.id for item in plan.immovable} == {"vm1", "vm3"}
-    assert "no datastore that may take it has room" in plan.unresolved[0].why
+    assert "vm2: it is larger than the limit of each datastore that may take it" in plan.unresolved[0].why
     ignoring = planned(
         cluster([place("a", 4000), place("b")], guests),
         evacuate={"names": ["a"]},

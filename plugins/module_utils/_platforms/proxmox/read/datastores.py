@@ -113,6 +113,13 @@ def note_doubts(found: Sequence[Datastore], storages: Mapping[str, Storage], gap
             f"nodes see {with_names('storage', differ)} with different sizes, though marked as shared: no "
             "disk is moved there. Remove the mark, or mount the same storage on all nodes"
         )
+    aliases = same_places(storages)
+    for first in sorted(set(aliases.values())):
+        others = sorted(name for name, other in aliases.items() if other == first)
+        gaps.add(
+            f"{with_names('storage', [first, *others])} are one place under several names: no disk is moved "
+            f"to {', '.join(others)}. Define it once"
+        )
     for names in sharing_space(storages):
         gaps.add(
             f"{with_names('storage', names)} are pools of one Ceph cluster: what is free there is counted for"

@@ -139,13 +139,17 @@ def disks(
         )
     home = home_of(guest, names)
     if home is not None and with_files:
+        own = {"cdrom"} if home in held else set()
+        if any("snapshot_chain" in disk.blockers for disk in found):
+            # What a snapshot keeps of the memory and the settings is among these files.
+            own.add("snapshot_chain")
         found.append(
             Disk(
                 id=HOME,
                 datastore=datastores.get(home, home),
                 size=None if files is None else _home_size(guest, files),
                 used=None if files is None else sum(files.home.values()),
-                blockers=tuple(sorted({*blockers, *({"cdrom"} if home in held else ())})),
+                blockers=tuple(sorted({*blockers, *own})),
             )
         )
     return tuple(found)
