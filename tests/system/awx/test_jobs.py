@@ -140,6 +140,11 @@ def test_answers_of_surveys_reach_the_roles(desk: Desk) -> None:
     moved = [number for number, host in desk.guests().items() if before[number] != host]
     assert len(moved) == outcome["migrated"] <= 1
 
+    nothing = desk.launch("check", request_goal="storage", request_datastores="nfs1, no-such")
+    assert nothing["status"] == "failed"
+    error = nothing["artifacts"]["evenkeel_balance"]["production"]["error"]
+    assert "no datastore has the name or id 'n" in error
+
     nobody = desk.launch("evacuate", "check", request_hosts="nohost")
     assert nobody["status"] == "failed"
     assert "nohost" in nobody["artifacts"]["evenkeel_balance"]["production"]["error"]

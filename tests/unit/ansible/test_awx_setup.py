@@ -246,7 +246,8 @@ def test_a_disabled_template_takes_the_workflow_along() -> None:
 def test_nobody_is_asked_for_what_a_template_fixes() -> None:
     items = objects(awx_templates={"balance": {"extra_vars": {"balance_goal": "rules"}}})
     for item in (*items["job_templates"][:2], *items["workflow_job_templates"]):
-        assert [one["variable"] for one in item["fields"]["survey"]["spec"]] == ["request_max_migrations"]
+        asked = [one["variable"] for one in item["fields"]["survey"]["spec"]]
+        assert asked == ["request_max_migrations", "request_datastores"]
 
 
 def test_a_folder_of_the_project() -> None:

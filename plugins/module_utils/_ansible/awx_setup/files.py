@@ -17,6 +17,7 @@ _SURVEYS = {CHECK: RUN}
 _SETS = {
     "request_goal": "balance_goal",
     "request_max_migrations": "balance_max_migrations",
+    "request_datastores": "balance_evacuate_datastores",
     "request_hosts": "evacuate_hosts",
     "request_vcpus": "lease_vcpus",
     "request_memory": "lease_memory",
