@@ -88,7 +88,7 @@ class Stores:
             names = tuple(host.datastores)
             own = any(not store.shared or store.closed_because for store in host.datastores.values())
             self.kind.append(-1 - number if own else kinds.setdefault(names, len(kinds)))
-        self._chosen: dict[tuple[int, DiskSet], tuple[str, ...] | None] = {}
+        self._chosen: dict[tuple[int, tuple[WantedDisk, ...], tuple[int, ...]], tuple[str, ...] | None] = {}
         self._bindings = bindings
         self._bound = frozenset(bindings.allowed) | {
             position for position, rules in bindings.rules_of.items() if rules
@@ -125,8 +125,8 @@ class Stores:
         if not wanted:
             return ()
         # Guests that nothing binds are alike when their disks are.
-        owners = wanted.owners if self._bound.intersection(wanted.owners) else ()
-        kind = (self.kind[host], DiskSet(wanted.disks, owners))
+        owners = wanted.owners if self._bound and self._bound.intersection(wanted.owners) else ()
+        kind = (self.kind[host], wanted.disks, owners)
         if kind not in self._chosen:
             self._chosen[kind] = self._choice(host, wanted)
         return self._chosen[kind]
