@@ -24,6 +24,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pict
     Rectangle,
     squarified,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.storage import storage_of
 from ansible_collections.evenkeel.cluster.tests.support.browser import (
     SIZES,
     Watched,
@@ -247,11 +248,65 @@ def test_names_do_nothing(browser: Browser, folder: Pages) -> None:
     page.context.close()
 
 
+def test_datastores_and_disk_moves_are_those_of_the_documents(browser: Browser, folder: Pages) -> None:
+    given = documents("disk-run")
+    storage = storage_of(given)
+    assert storage is not None
+    assert given.outcome is not None
+    # Without scripts, so that it is shown that they need none.
+    watched = opened(browser, folder / "disk-run.html", java_script_enabled=False)
+    page = watched.page
+
+    shown = page.locator("#datastores .places > li")
+    assert shown.count() == len(storage.places)
+    for number, place in enumerate(storage.places):
+        text = shown.nth(number).inner_text()
+        assert place.name in text
+        assert f"{place.percent[1]:.1f} %" in text
+        bar = shown.nth(number).locator("rect.use")
+        rail = shown.nth(number).locator("rect.empty")
+        part = bar.bounding_box()
+        whole = rail.bounding_box()
+        assert part is not None
+        assert whole is not None
+        assert 100 * part["width"] / whole["width"] == pytest.approx(place.percent[1], abs=0.1)
+    for move in given.outcome.disk_moves:
+        text = page.locator(f"#step-{move.step}").inner_text()
+        assert move.guest.name in text
+        for name in move.left_behind:
+            assert f"left behind, to be deleted by hand: {name}" in text
+            assert name in page.locator("#undone").inner_text()
+    assert watched.requests == []
+    page.context.close()
+
+
+def test_steps_are_found_by_any_of_their_words(browser: Browser, folder: Pages) -> None:
+    watched = opened(browser, folder / "large.html")
+    page = watched.page
+    given = documents("large")
+    assert given.plan is not None
+    migration = given.plan.migrations[7]
+    steps = page.locator("#migrations .moves > li:visible")
+    number = steps.count()
+
+    page.fill("#migrations input[data-finds]", f"{migration.guest.name.upper()}  {migration.source}")
+    assert migration.guest.name in page.locator(f"#step-{migration.step}").inner_text()
+    found = page.locator("#found-migrations").inner_text()
+    assert found == f"{steps.count()} of {len(given.plan.migrations)} fit."
+    assert steps.count() < number
+    page.fill("#migrations input[data-finds]", "there is no such step")
+    assert page.locator("#migrations .wave:visible").count() == 0
+    page.fill("#migrations input[data-finds]", "")
+    assert steps.count() == number
+    watched.require_quiet()
+    page.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, folder: Pages, scheme: str) -> None:
     axe = Axe()
     # What a plan and an evacuation show is on these, too.
-    for name in ("outcome", "placement"):
+    for name in ("outcome", "placement", "disk-run"):
         watched = opened(browser, folder / f"{name}.html", color_scheme=scheme)
         if watched.page.locator("#next").count():
             watched.page.click("#next")

@@ -180,28 +180,33 @@ def test_thin_disks_promise_at_the_end_what_the_moved_ones_take_with_them() -> N
         )
 
 
-def test_a_datastore_becomes_empty_or_says_what_stays() -> None:
+def test_a_datastore_becomes_empty() -> None:
     given = documents("datastore-evacuation")
     assert headline_of(given) == ("11 disk moves empty nfs3.", "good")
     assert "5 → 0 disks on nfs3" in said(card(given, "What does it bring?"))
     tags = {meter.place.name: meter.tags for meter in section(given).meters}
     assert tags["nfs3"] == (("becomes empty", "good"),)
 
+
+def test_a_datastore_that_can_not_be_emptied_says_what_stays() -> None:
+    snapshot = generate_storage(StorageShape(datastores=3, disks=12, seed=1, fixed=0, fill=0.3))
+    stays = next(guest for guest in snapshot.guests if guest.disks[0].datastore == "ds01")
+    first = replace(stays.disks[0], blockers=("raw_device",))
     guests = tuple(
-        replace(guest, disks=tuple(replace(disk, blockers=("raw_device",)) for disk in guest.disks))
-        if guest.name == "mail-3"
-        else guest
-        for guest in example_datastores().guests
+        replace(guest, disks=(first, *guest.disks[1:])) if guest.id == stays.id else guest
+        for guest in snapshot.guests
     )
-    stuck = planned_storage(replace(example_datastores(), guests=guests), {"evacuate": {"names": ["nfs3"]}})
-    assert headline_of(stuck) == ("nfs3 can't be emptied in full: 2 disks stay.", "bad")
-    assert card(stuck, "What does it bring?").answer == "2 disks left on datastores to be emptied"
-    left = left_undone(stuck)
-    assert [(one.guest, one.datastore) for one in left.disks] == [("mail-3", "nfs3")] * 2
-    assert "raw_device" in left.disks[0].why
-    assert any(item.what == "datastore nfs3 is not empty" for item in left.unresolved)
-    listed = [row for row in section(stuck).disks if row[0].startswith("mail-3")]
-    assert all("raw_device" in row[-1] for row in listed[:2])
+    given = planned_storage(replace(snapshot, guests=guests), {"evacuate": {"names": ["ds01"]}})
+
+    assert headline_of(given) == ("ds01 can't be emptied in full: 1 disk stays.", "bad")
+    assert card(given, "What does it bring?").answer == "1 disk left on datastores to be emptied"
+    left = left_undone(given)
+    (stuck,) = left.disks
+    assert (stuck.guest, stuck.disks, stuck.datastore) == (stays.name, first.id, "ds01")
+    assert "raw_device" in stuck.why
+    assert any(item.what == "datastore ds01 is not empty" for item in left.unresolved)
+    rows = [row for row in section(given).disks if row[0].startswith(stays.name) and row[1] == first.id]
+    assert [("raw_device" in row[-1], row[2]) for row in rows] == [(True, "ds01")]
 
 
 def test_a_run_is_shown_as_the_platform_is_after_it() -> None:
