@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .datastores import datastore_ids, datastores_of
-from .snapshot import Datastore, Disk, Snapshot
+from .snapshot import Datastore, Disk, Guest, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,39 @@ def estimated_shares(snapshot: Snapshot) -> Mapping[str, float]:
     return {
         place.id: estimated_share(place, on.get(place.id, ())) or 0.0 for place in datastores_of(snapshot)
     }
+
+
+def with_estimated_io(snapshot: Snapshot) -> Snapshot:
+    """The snapshot in which each disk whose I/O was not measured has its share, by size, of what the other
+    disks on its datastore do not explain. Guests that do not run read and write nothing.
+    """
+    ids = datastore_ids(snapshot)
+    rest = {place.id: place.disk_io for place in datastores_of(snapshot) if place.disk_io is not None}
+    sizes: dict[str, int] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            place = ids.get((guest.host, disk.datastore), "")
+            if place not in rest:
+                continue
+            if disk.disk_io is not None:
+                rest[place] = max(0.0, rest[place] - disk.disk_io)
+            elif guest.is_on_host:
+                sizes[place] = sizes.get(place, 0) + (disk.size or 0)
+
+    def estimated(guest: Guest, disk: Disk) -> Disk:
+        place = ids.get((guest.host, disk.datastore), "")
+        if disk.disk_io is not None or not sizes.get(place):
+            return disk
+        share = (disk.size or 0) / sizes[place] if guest.is_on_host else 0.0
+        return replace(disk, disk_io=rest[place] * share)
+
+    if not sizes:
+        return snapshot
+    guests = tuple(
+        replace(guest, disks=tuple(estimated(guest, disk) for disk in guest.disks))
+        for guest in snapshot.guests
+    )
+    return replace(snapshot, guests=guests)
 
 
 def freed_by(disk: Disk, share: float) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..._model.blockers import in_words
 from ..._model.datastores import datastore_ids, datastores_of
-from ..._model.disk_moves import estimated_share, taken_by
+from ..._model.disk_moves import estimated_share, taken_by, with_estimated_io
 from ..._model.plan import Unresolved
 from ..._model.policy.choices import DisksLeftOut
 from ..._model.policy.storage import DatastoreSelector, StoragePolicy
@@ -55,6 +55,8 @@ def build_problem(
     """Raises PlanningError for a datastore that the policy names and that does not exist. strict: also for a
     selector that matches nothing. left_out: moves that are left out by choice, all by id.
     """
+    if storage.latency is not None:
+        snapshot = with_estimated_io(snapshot)
     builder = _Builder(snapshot, storage, seed, effort, left_out)
     unmatched = builder.unmatched()
     if unmatched and strict:
@@ -249,7 +251,8 @@ class _Builder:
         io, io_limit = round(place.disk_io or 0.0), NO_LIMIT
         if storage.latency is not None and place.latency and place.disk_io:
             # An estimate: requests wait in proportion to the bytes that are asked for.
-            io_limit = math.floor(place.disk_io * storage.latency / place.latency)
+            most = place.disk_io * storage.latency / place.latency
+            io_limit = math.floor(most) if most < NO_LIMIT else NO_LIMIT
         open_ = place.closed_because is None and not leaves and not alone and capacity > 0
         return Place(
             datastore=place,

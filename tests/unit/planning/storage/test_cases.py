@@ -407,6 +407,23 @@ def test_the_number_of_moves_and_bytes_is_limited() -> None:
     assert planned(snapshot, utilisation=50, max_bytes=150 * GIB).proof.bytes == 100 * GIB
 
 
+def test_disks_whose_io_was_not_measured_make_no_other_datastore_slow() -> None:
+    """What their datastore does, and measured disks do not explain, is theirs."""
+    guests = [
+        guest("vm1", disk("a", 100)),
+        guest("vm2", disk("a", 300)),
+        guest("vm3", disk("b", 10, disk_io=1e6)),
+    ]
+    places = [
+        place("a", used=850, latency=4, disk_io=8e6),
+        place("b", used=10, latency=14, disk_io=1e6),
+        place("c", used=600, latency=2, disk_io=1e6),
+    ]
+    moves = planned(cluster(places, guests), latency=15, utilisation=80).moves
+    assert {move.target for move in moves} == {"c"}
+    assert {move.target for move in planned(cluster(places, guests), utilisation=80).moves} == {"b"}
+
+
 def test_latency_takes_io_off_and_claims_nothing_of_the_target() -> None:
     guests = [guest(f"vm{n}", disk("a", 10 * n, disk_io=1e6 * n)) for n in range(1, 5)]
     places = [place("a", latency=30, disk_io=1e7), place("b", latency=2, disk_io=1e6)]
