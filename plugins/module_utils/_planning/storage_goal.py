@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
+from .._model.errors import InputError
 from .._model.plan import Migration, Plan, Proof, StoragePlan
 from .._model.policy.policy import Policy
 from .._model.policy.storage import StoragePolicy
@@ -28,6 +29,8 @@ from .verify.relocations import relocation_defects
 from .verify.storage import StorageExclusions
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
+# Platforms that move no disks between datastores, with their names for people.
+NO_DISK_MOVES: Final = {"vmmanager": "VMmanager"}
 NO_MIGRATION = "goal storage migrates no guest"
 
 
@@ -40,7 +43,12 @@ class HostPlanner:
 
 
 def with_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan:
-    """The plan with disk moves after all its migrations, where the policy says anything about datastores."""
+    """The plan with disk moves after all its migrations, where the policy says anything about datastores.
+
+    Raises InputError for goal storage on a platform that moves no disks.
+    """
+    if policy.storage is not None and snapshot.platform in NO_DISK_MOVES:
+        return _without_disk_moves(snapshot, policy, hosts)
     if policy.storage is not None and policy.storage.relocate:
         relocated = _relocated(snapshot, policy, policy.storage, hosts)
         if relocated is not None:
@@ -49,6 +57,24 @@ def with_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan
     if policy.storage is None:
         return found
     return _with_disk_moves(snapshot, policy, found)
+
+
+def _without_disk_moves(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan:
+    platform = NO_DISK_MOVES[snapshot.platform]
+    if policy.goal == "storage":
+        raise InputError(
+            "policy.goal",
+            policy.goal,
+            "a goal for hosts",
+            statement=f" is storage, but moves of disks between datastores are not supported by {platform}",
+            hint="Use another goal",
+        )
+    found = hosts.plan(snapshot, replace(policy, storage=None))
+    notice = (
+        f"moves of disks between datastores are not supported by {platform}, so storage of the policy has no"
+        " effect"
+    )
+    return replace(found, notices=(*found.notices, notice))
 
 
 def _without_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan:
