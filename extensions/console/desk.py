@@ -115,15 +115,35 @@ def wished_policy(given: Mapping[str, Any], wish: Wish) -> Policy:
     return policy_with(options)
 
 
-def read_overrides(away: str, back: str, added: str, grown: str) -> Overrides | None:
+def read_overrides(
+    away: str,
+    back: str,
+    added: str,
+    grown: str,
+    stores_away: str = "",
+    stores_back: str = "",
+    stores_added: str = "",
+    stores_fuller: str = "",
+) -> Overrides | None:
     """Changes of what if as a person types them: hosts away and hosts back by name, `new like old` and
-    `guest x 2`, each separated by commas. None where nothing is changed. Raises InputError.
+    `guest x 2`, each separated by commas; the same for datastores, with `name + 500G` or `name + 10 %` for
+    one that is fuller. None where nothing is changed. Raises InputError.
     """
     value: dict[str, Any] = {
         "hosts_removed": _words(away),
         "hosts_returned": _words(back),
-        "hosts_added": [_new_host(text) for text in _words(added)],
+        "hosts_added": [
+            _new(text, "hosts added", "a new name and an existing host, such as pve9 like pve1")
+            for text in _words(added)
+        ],
         "guests_grown": [_grown(text) for text in _words(grown)],
+        "datastores_removed": _words(stores_away),
+        "datastores_returned": _words(stores_back),
+        "datastores_added": [
+            _new(text, "datastores added", "a new name and an existing datastore, such as nfs9 like nfs1")
+            for text in _words(stores_added)
+        ],
+        "datastores_changed": [_fuller(text) for text in _words(stores_fuller)],
     }
     if not any(value.values()):
         return None
@@ -134,10 +154,10 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _new_host(text: str) -> dict[str, str]:
+def _new(text: str, field: str, expected: str) -> dict[str, str]:
     name, found, like = text.partition(" like ")
     if not found:
-        raise InputError("hosts added", text, "a new name and an existing host, such as pve9 like pve1")
+        raise InputError(field, text, expected)
     return {"name": name.strip(), "like": like.strip()}
 
 
@@ -148,6 +168,19 @@ def _grown(text: str) -> dict[str, Any]:
         return {"guest": name or text, "factor": float(factor.lstrip("x×"))}
     except ValueError:
         raise InputError("guests grown", text, "a guest and a factor, such as db1 x 2") from None
+
+
+def _fuller(text: str) -> dict[str, Any]:
+    name, found, more = text.rpartition("+")
+    more = more.strip()
+    if not found or not more:
+        raise InputError("datastores fuller", text, "a datastore and how much, such as nfs1 + 500G")
+    if not more.endswith("%"):
+        return {"datastore": name.strip(), "filled_by": more}
+    try:
+        return {"datastore": name.strip(), "filled_by_percent": float(more.removesuffix("%"))}
+    except ValueError:
+        raise InputError("datastores fuller", text, "a number of percent, such as nfs1 + 10 %") from None
 
 
 @dataclass(frozen=True)

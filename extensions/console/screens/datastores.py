@@ -33,7 +33,7 @@ from ..widgets.text import UNKNOWN, level_bar, mark, number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
 
-_FIXED = 99
+_FIXED = 96
 _LEAST_BAR = 8
 _MOST_BAR = 40
 _FIGURE = 8
@@ -101,9 +101,9 @@ class DatastoresView(View):
                 plain(_kind(place)),
             ]
         columns = [
-            Column("name", "Datastore", 14),
+            Column("name", "Datastore", 12),
             Column("used", "In use, %", width + _FIGURE),
-            Column("size", "GiB", 13),
+            Column("size", "GiB", 12),
             Column("limit", "Limit", 5, leaves=2),
             Column("latency", "Latency", 8, leaves=1),
             Column("disks", "Disks", 5),

@@ -158,15 +158,20 @@ class WhatIfForm(_Form):
         ("back", "Hosts in maintenance that return"),
         ("added", "Hosts added, such as pve9 like pve1"),
         ("grown", "Guests grown, such as db1 x 2, web3 x 1.5"),
+        ("stores-away", "Datastores away, such as nfs3"),
+        ("stores-back", "Datastores in maintenance that return"),
+        ("stores-added", "Datastores added, such as nfs9 like nfs1"),
+        ("stores-fuller", "Datastores fuller, such as nfs1 + 500G, nfs2 + 10 %"),
     )
 
     def compose(self) -> ComposeResult:
         shown = _shown(self.wish.overrides)
         with Vertical(classes="dialog"):
             yield Static("What if. The plan is hypothetical, and can't be applied.", classes="dialog-title")
-            for name, label in self.FIELDS:
-                yield Label(label)
-                yield Input(shown.get(name, ""), id=f"form-{name}", compact=True)
+            with VerticalScroll(classes="dialog-fields", can_focus=False):
+                for name, label in self.FIELDS:
+                    yield Label(label)
+                    yield Input(shown.get(name, ""), id=f"form-{name}", compact=True)
             yield Static("All empty: the cluster as it is.", classes="dialog-note")
             yield from self.buttons()
 
@@ -183,6 +188,15 @@ def _shown(overrides: Overrides | None) -> dict[str, str]:
         "back": ", ".join(overrides.hosts_returned),
         "added": ", ".join(f"{host.name} like {host.like}" for host in overrides.hosts_added),
         "grown": ", ".join(f"{guest.guest} x {guest.factor:g}" for guest in overrides.guests_grown),
+        "stores-away": ", ".join(overrides.datastores_removed),
+        "stores-back": ", ".join(overrides.datastores_returned),
+        "stores-added": ", ".join(f"{place.name} like {place.like}" for place in overrides.datastores_added),
+        "stores-fuller": ", ".join(
+            f"{place.datastore} + {place.filled_by}"
+            if place.filled_by is not None
+            else f"{place.datastore} + {place.filled_by_percent:g} %"
+            for place in overrides.datastores_changed
+        ),
     }
 
 

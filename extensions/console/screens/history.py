@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 RUNS = (
     Column("at", "Run, UTC", 16),
     Column("status", "Status", 11),
-    Column("goal", "Goal", 11),
+    Column("goal", "Goal", 11, leaves=2),
     Column("migrated", "Migrated", 8),
-    Column("disks", "Disk moves", 10, leaves=2),
+    Column("disks", "Disks", 5),
     Column("failed", "Failed", 6),
     Column("spread", "Spread before → after", 28, leaves=3),
     Column("who", "Started by", 14, grows=True),
@@ -197,7 +197,7 @@ class HistoryView(View):
             self.query_one("#runs-table", Table).fill(runs)
             self.query_one("#migrations-table", Table).fill({key: _row(one) for key, one in matching.items()})
             note.update(
-                f"{counted(len(self._found['runs']), 'run')}, {_counted(matching.values())}"
+                f"{_counted(len(self._found['runs']), matching.values())}"
                 f" in {HISTORY_DAYS} days."
                 " Enter shows all of one."
             )
@@ -226,11 +226,13 @@ def _spread(result: Mapping[str, Any]) -> str:
     )
 
 
-def _counted(moves: Iterable[Mapping[str, Any]]) -> str:
-    moves = list(moves)
-    disks = sum("disks" in one for one in moves)
-    of_disks = f" and {counted(disks, 'move')} of disks" if disks else ""
-    return f"{counted(len(moves) - disks, 'migration')}{of_disks}"
+def _counted(runs: int, moves: Iterable[Mapping[str, Any]]) -> str:
+    of_disks = ["disks" in one for one in moves]
+    disks = sum(of_disks)
+    migrations = counted(len(of_disks) - disks, "migration")
+    if not disks:
+        return f"{counted(runs, 'run')} and {migrations}"
+    return f"{counted(runs, 'run')}, {migrations} and {counted(disks, 'move')} of disks"
 
 
 def _row(one: Mapping[str, Any]) -> list[Text]:

@@ -80,8 +80,8 @@ class PlanScreen(ConsoleScreen):
     without it is looked for. n keeps them from this host or datastore only. x pins a migration: it is made
     whatever the plan is, as long as rules and limits let it. f takes all of that back.
 
-    g chooses another goal, preset or options; w asks what if a host is away or added, or a guest has
-    grown: such a plan is hypothetical.
+    g chooses another goal, preset or options; w asks what if a host or datastore is away or added, a
+    datastore is fuller, or a guest has grown: such a plan is hypothetical.
 
     c checks the plan as --check does: the platform is asked about each step, and nothing is moved. a
     applies it.

@@ -110,6 +110,9 @@ def what_happens(session: Session, plan: Plan) -> list[str]:
     options = session.settings.run
     slots = [f"{value} {text}" for name, text in SLOTS if (value := getattr(options, name)) is not None]
     lines.append(f"Slots: {'; '.join(slots) or 'as many as the platform sustains'}.")
+    if moves and options.max_per_datastore is None:
+        slots_of_disks = (plan.policy.storage or StoragePolicy()).max_per_datastore
+        lines.append(f"At most {counted(slots_of_disks, 'move')} of disks at once for each datastore.")
     if moves and (most := options.max_bytes_in_flight) is not None:
         lines.append(f"At most {most / GIB:.1f} GiB of disks are copied at once.")
     disks = sum(bool(step.storage) for step in plan.migrations)
@@ -399,8 +402,8 @@ def _result(run: LiveRun) -> Iterator[str]:
     yield from left[:3]
     if left[3:]:
         yield f"… and {len(left) - 3} more; the history has all of them"
-    if not run.dry_run and run.ended and any(one.moved for one in outcome.disk_moves):
-        yield "b brings guests back; disks stay." if moved_by(outcome) else "Disks are not rolled back."
+    if not run.dry_run and moved_by(outcome) and any(one.moved for one in outcome.disk_moves):
+        yield "b brings guests back; disks that were moved stay."
     yield from (f"Not done: {text}" for text in list(run.run.left or ())[:3])
     yield from run.run.notices
 

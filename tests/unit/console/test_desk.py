@@ -19,12 +19,22 @@ from ansible_collections.evenkeel.cluster.extensions.console.desk import (
     read_overrides,
     wished_policy,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.disk_moves import (
+    MovedDisks,
+    snapshot_after_disk_moves,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 
 CLUSTER = generate(Shape(hosts=4, guests=16, seed=2, skew=6))
+STORAGE = generate_storage(StorageShape(datastores=4, disks=24, seed=17))
+STORAGE_GIVEN = {"goal": "storage", "effort": 2, "storage": {"utilisation": 60}}
 GIVEN = {"max_spread": 15, "effort": 2}
 
 
@@ -219,3 +229,57 @@ def test_changes_of_what_if_are_written_in_words() -> None:
         read_overrides("", "", "pve9", "")
     with pytest.raises(InputError, match="a guest and a factor"):
         read_overrides("", "", "", "db1 twice")
+
+
+def disk_lines(desk: Desk) -> list[Line]:
+    return [line for line in desk.lines() if line.disks]
+
+
+def test_moves_of_disks_are_left_out_and_taken_back_in() -> None:
+    desk = desk_of(STORAGE, STORAGE_GIVEN)
+    before = disk_lines(desk)
+    first = before[0]
+    assert first.move is not None
+    desk.toggle_pin(first)
+    assert not desk.choices
+    desk.toggle(first)
+    shown = disk_lines(desk)
+    (out,) = [line for line in shown if line.left_out]
+    assert (out.guest, out.disks, out.move) == (first.guest, first.disks, None)
+    assert first.key not in [line.key for line in shown]
+    desk.toggle_target(out)
+    assert [line.key for line in disk_lines(desk)] == [line.key for line in before]
+    desk.toggle_target(first)
+    assert all(line.left_out or line.key != first.key for line in disk_lines(desk))
+    assert [one.datastore for one in desk.choices.disks_left_out] == [first.target]
+    desk.read_again(replace(STORAGE, guests=tuple(one for one in STORAGE.guests if one.id != first.guest.id)))
+    assert (bool(desk.choices), desk.error) == (False, "")
+
+
+def test_a_plan_is_stale_when_a_disk_of_it_is_elsewhere_or_its_target_is_closed() -> None:
+    desk = desk_of(STORAGE, STORAGE_GIVEN)
+    assert desk.stale(STORAGE) == ""
+    move = disk_lines(desk)[0].move
+    assert move is not None
+    moved_on = snapshot_after_disk_moves(
+        STORAGE, [MovedDisks(guest=move.guest.id, disks=move.disks, target=move.target)]
+    )
+    names = {place.id: place.name for place in STORAGE.datastores}
+    assert desk.stale(moved_on).endswith(f"of {move.guest.name} is on {names[move.target]} now")
+    closed = tuple(replace(one, maintenance=one.id == move.target) for one in STORAGE.datastores)
+    assert desk.stale(replace(STORAGE, datastores=closed)) == f"{names[move.target]} takes no disks now"
+
+
+def test_changes_of_datastores_are_read_as_they_are_typed() -> None:
+    found = read_overrides("", "", "", "", "nfs3", "nfs4", "nfs9 like nfs1", "nfs1 + 500G, nfs2 + 10 %")
+    assert found is not None
+    assert (found.datastores_removed, found.datastores_returned) == (("nfs3",), ("nfs4",))
+    assert [(one.name, one.like) for one in found.datastores_added] == [("nfs9", "nfs1")]
+    fuller = [(one.datastore, one.filled_by, one.filled_by_percent) for one in found.datastores_changed]
+    assert [name for name, _bytes, _percent in fuller] == ["nfs1", "nfs2"]
+    assert fuller[0][1] in (500 * 1000**3, 500 * 1024**3)
+    assert fuller[1][2] == 10
+    with pytest.raises(InputError, match="a datastore and how much"):
+        read_overrides("", "", "", "", "", "", "", "nfs1")
+    with pytest.raises(InputError, match="a number of percent"):
+        read_overrides("", "", "", "", "", "", "", "nfs1 + x %")
