@@ -22,6 +22,7 @@ from pathlib import Path
 from .._model.codec import decode, encode
 from .._model.errors import InputError
 from .._model.outcome import CoMigrated, DiskMoveOutcome, MigrationOutcome
+from .._model.plan import DiskMove
 from .._model.text.wording import is_storable, parsed_json
 from .errors import JournalError
 
@@ -31,7 +32,8 @@ class EarlierRun:
     """The record of an unfinished run: by step, when it was begun, its task and its end, and whether the run
     was rolling back. `outcomes` are all ends in the journal, also of another plan, because they may not have
     been recorded elsewhere. `along` are, by step, the guests that the platform moved along. Of disk moves:
-    their ends, whether they were being undone, and by step the volumes that the guest did not use before.
+    their ends, whether they were being undone, by step the volumes that the guest did not use before, and
+    the `copies` that runs of other plans have begun and not seen the end of.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class EarlierRun:
     moving_disks_back: bool = False
     disk_outcomes: tuple[DiskMoveOutcome, ...] = ()
     unused: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    copies: tuple[DiskMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class _Record:
     outcome: MigrationOutcome | None = None
     disks: DiskMoveOutcome | None = None
     unused: tuple[str, ...] = ()
+    move: DiskMove | None = None
 
 
 class _Reader:
@@ -76,20 +80,25 @@ class _Reader:
         self._disk_outcomes: list[DiskMoveOutcome] = []
         self._moving_disks_back = False
         self._unused: dict[int, tuple[str, ...]] = {}
+        self._copies: dict[tuple[str | None, int], DiskMove] = {}
+        self._of: str | None = None
 
     def read(self, record: _Record) -> None:
         if record.event == "plan":
-            self._same_plan = record.plan == self._plan
+            self._same_plan, self._of = record.plan == self._plan, record.plan
         elif record.event == "ended" and record.outcome is not None:
             self._outcomes.append(record.outcome)
             if self._same_plan:
                 self._ended[record.outcome.step] = record.outcome
         elif record.event == "ended" and record.disks is not None:
             self._disk_outcomes.append(record.disks)
+            self._copies.pop((self._of, record.disks.step), None)
             if self._same_plan:
                 self._disks_ended[record.disks.step] = record.disks
         elif self._same_plan:
             self._read_own(record)
+        elif record.event == "begin" and record.move is not None:
+            self._copies[self._of, record.move.step] = record.move
 
     def _read_own(self, record: _Record) -> None:
         if record.event == "home":
@@ -118,6 +127,7 @@ class _Reader:
             self._moving_disks_back,
             tuple(self._disk_outcomes),
             self._unused,
+            tuple(self._copies.values()),
         )
 
 
@@ -129,6 +139,8 @@ class Journal:
         self._path = _path(path)
         self.broken: str | None = None
         self.past = self._read()
+        self.copies: tuple[DiskMove, ...] = ()
+        """Those that are still under way though their run has ended: the next run is to know of them."""
         self._torn = False
         self._stream: FileIO | None = None
         self._stream = self._open()
@@ -146,11 +158,11 @@ class Journal:
     def ended(self, outcome: MigrationOutcome) -> None:
         self._append({"event": "ended", "outcome": encode(outcome)})
 
-    def begin_disks(self, step: int, at: str, unused: Sequence[str]) -> None:
+    def begin_disks(self, move: DiskMove, at: str, unused: Sequence[str]) -> None:
         """A move of disks is about to be started; `unused` are the volumes that the guest does not use. On
         disk when this returns.
         """
-        record: dict[str, object] = {"event": "begin", "step": step, "at": at}
+        record: dict[str, object] = {"event": "begin", "step": move.step, "at": at, "move": encode(move)}
         if unused:
             record["unused"] = list(unused)
         self._write(record, durable=True)
@@ -171,9 +183,13 @@ class Journal:
         what stays behind is compared with the cluster by the next run.
         """
         if self._stream is not None and self._path is not None:
+            with suppress(OSError, JournalError):
+                if self.copies:
+                    self._stream.truncate(0)
+                    self._write_copies(self.copies)
+                else:
+                    self._path.unlink(missing_ok=True)
             stream, self._stream = self._stream, None
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
             with suppress(OSError):
                 stream.close()
 
@@ -229,8 +245,16 @@ class Journal:
         self._stream = stream
         # A kill may have cut the last line off: the next record starts on a line of its own.
         self._torn = continued
+        if not continued:
+            self._write_copies(self.past.copies)
         self._write({"event": "plan", "plan": self._plan}, durable=True)
         return stream
+
+    def _write_copies(self, copies: Sequence[DiskMove]) -> None:
+        for number, move in enumerate(copies):
+            # Of several plans, perhaps, with the same steps.
+            self._write({"event": "plan", "plan": f"earlier {number}"})
+            self._write({"event": "begin", "step": move.step, "move": encode(move)})
 
     def _write(self, record: Mapping[str, object], *, durable: bool = False) -> None:
         if self._stream is None:

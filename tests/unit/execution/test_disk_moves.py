@@ -161,6 +161,7 @@ class Run:
     platform_type: type[RehearsalPlatform] = RehearsalPlatform
     rules: Sequence[StorageRule] = ()
     clock: SteppedClock = field(default_factory=SteppedClock)
+    plan: str = "plan"
 
     def __post_init__(self) -> None:
         self.heard: list[DiskMoveOutcome] = []
@@ -182,7 +183,7 @@ class Run:
         )
 
     def run(self, halted: str | None = None) -> DiskMovesEnd:
-        journal = Journal(str(self.journal) if self.journal else None, "plan")
+        journal = Journal(str(self.journal) if self.journal else None, self.plan)
         end = DiskMoveExecutor(
             self.job,
             self.platform,
@@ -665,6 +666,28 @@ def test_a_killed_run_is_finished_and_nothing_is_moved_twice(cluster: Path, tmp_
     assert (end.status, results(end)) == ("done", ["migrated"] * 3)
     assert starts == ["3"]
     assert second.free() == {"full": 40, "free": 80, "spare": 90, "small": 20}
+    assert not journal.exists()
+
+
+def test_room_for_copies_of_a_killed_run_is_left_by_runs_of_other_plans(cluster: Path, tmp_path: Path) -> None:
+    class Dying(RehearsalPlatform):
+        def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
+            raise Killed
+
+    journal = tmp_path / "journal.jsonl"
+    first = Run(cluster, [move(1, "1", "small")], journal=journal, platform_type=Dying)
+    with pytest.raises(Killed):
+        first.run()
+    arrives = first.clock.seconds + 10
+    # One that ends before the copy does, and needs no room there.
+    second = Run(cluster, [move(1, "5", "spare", size=4)], journal=journal, plan="second", clock=first.clock)
+    assert results(second.run()) == ["migrated"]
+    assert first.clock.seconds < arrives
+    assert journal.exists()
+    third = Run(cluster, [move(1, "2", "small")], journal=journal, plan="third", clock=first.clock)
+    assert results(third.run()) == ["migrated"]
+    assert first.clock.seconds >= arrives + 10
+    assert third.free()["small"] == 0
     assert not journal.exists()
 
 

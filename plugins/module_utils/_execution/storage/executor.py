@@ -160,7 +160,8 @@ class DiskMoveExecutor:
             self._halted = str(error)
 
     def _look(self) -> StorageNow:
-        now = self._platform.look_at_storage(self._tracker.guests)
+        copied = {move.guest.id for move in self._launcher.copies}
+        now = self._platform.look_at_storage(self._tracker.guests | copied)
         if now.cluster != self._job.cluster.id:
             raise WrongCluster(
                 f"the plan is for cluster {self._job.cluster.name!r} (id {self._job.cluster.id}),"
@@ -170,6 +171,8 @@ class DiskMoveExecutor:
             )
         self._silent_since.pop("look", None)
         self._last = now
+        self._launcher.look_for_copies(now)
+        self._journal.copies = self._launcher.copies
         return now
 
     def _read_initial_state(self) -> StorageNow | None:

@@ -48,6 +48,17 @@ class DiskLauncher:
         # When the platform may be asked again about a step, and after how long once more.
         self._again: dict[int, tuple[float, float]] = {}
         self._rule_check = DiskRuleCheck(job.rules, job.ignored)
+        self.copies = past.copies
+        """Those of runs that were killed, which go on."""
+
+    def look_for_copies(self, now: StorageNow) -> None:
+        """Forget those whose guest is held by nothing any more."""
+        guests = now.guests
+        self.copies = tuple(
+            move
+            for move in self.copies
+            if move.guest.id in guests and guests[move.guest.id].busy is not None
+        )
 
     def take_over(self) -> None:
         """Count what an earlier part of this run has done as done by this one."""
@@ -86,7 +97,8 @@ class DiskLauncher:
 
     def _consider(self, move: DiskMove, now: StorageNow) -> None:
         tracker = self._tracker
-        taking_room = [*tracker.underway, *tracker.recently_ended(self._job.settling_seconds)]
+        settling = tracker.recently_ended(self._job.settling_seconds)
+        taking_room = [*tracker.underway, *settling, *self.copies]
         later = tracker.later_targets[move.step]
         judged = disk_preflight(move, now, self._job, taking_room, later)
         if judged.answer == "there":

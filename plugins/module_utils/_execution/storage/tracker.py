@@ -113,7 +113,7 @@ class DiskMoveTracker:
         use before.
         """
         at = self._clock.now()
-        self._journal.begin_disks(move.step, at, unused)
+        self._journal.begin_disks(move, at, unused)
         self._unused.setdefault(move.step, tuple(unused))
         return at
 
