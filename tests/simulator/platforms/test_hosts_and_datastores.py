@@ -41,8 +41,9 @@ class Site:
         plan: Mapping[str, Any] = result("balance_plan", options, self._monkeypatch, check_mode=False)["plan"]
         return plan
 
-    def run(self, plan: Mapping[str, Any], *, check_mode: bool = False) -> Mapping[str, Any]:
-        options = {
+    def options(self, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Those of vm_migrate."""
+        return {
             **self._connection,
             "plan": plan,
             "poll_interval": "0.2",
@@ -50,7 +51,9 @@ class Site:
             "journal_path": str(self._folder / "journal"),
             "progress_path": str(self._folder / "progress"),
         }
-        return result("vm_migrate", options, self._monkeypatch, check_mode=check_mode)
+
+    def run(self, plan: Mapping[str, Any], *, check_mode: bool = False) -> Mapping[str, Any]:
+        return result("vm_migrate", self.options(plan), self._monkeypatch, check_mode=check_mode)
 
     def progress(self) -> list[dict[str, Any]]:
         lines = (self._folder / "progress").read_text(encoding="utf-8").splitlines()

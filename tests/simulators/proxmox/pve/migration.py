@@ -10,7 +10,7 @@ from functools import partial
 
 from .config import guest_config
 from .faults import Break
-from .state import MIB, Change, Guest
+from .state import MIB, Change, Disk, Guest, Orphan, Storage
 from .tasks import Task
 from .volumes import Volume, devices, volumes
 from .world import Move, World
@@ -110,6 +110,8 @@ class _Worker:
         self.live = guest.kind == "qemu" and guest.running
         self.restart = guest.kind == "lxc" and guest.running
         self.over = False
+        # By local disk, where its copy is and what that takes there.
+        self.copies: list[tuple[Disk, Storage, int]] = []
 
     def begin(self, now: float) -> None:
         world, guest, task = self.world, self.guest, self.task
@@ -138,12 +140,43 @@ class _Worker:
             task.log(now, f"[{self.request.target}] bridge '{missing[0]}' does not exist")
             self.fail(now, "online migrate failure - remote command failed", "migration aborted")
             return
+        full = self._make_copies()
+        if full is not None:
+            text = f"no space left on storage '{full.name}'"
+            self.fail(now, f"{'online migrate failure - ' if self.live else ''}{text}", "migration aborted")
+            return
         fault = world.switches.migration_fault(str(guest.vmid))
         if fault is not None:
             error = fault.error or ("migration problems" if self.live else "migration aborted")
             text = f"{'online migrate failure - ' if self.live else ''}aborting at {fault.at_percent:g} %"
             world.at(now + seconds * fault.at_percent / 100, lambda moment: self.fail(moment, text, error))
         world.at(move.ends, self.finish)
+
+    def _make_copies(self) -> Storage | None:
+        """Take the room of the copies of local disks; returns the storage that has too little."""
+        for disk in self.guest.disks:
+            if self.world.storages[disk.storage].shared:
+                continue
+            storage = self.world.storages[self.request.storage_for(disk.storage)]
+            size = storage.takes(disk.size, disk.used)
+            if not storage.take(self.request.target, size):
+                return storage
+            self.copies.append((disk, storage, size))
+        return None
+
+    def _drop_copies(self) -> None:
+        """What a migration that failed cleans up."""
+        for _disk, storage, size in self.copies:
+            storage.give_back(self.request.target, size)
+        self.copies = []
+
+    def _leave_copies(self) -> None:
+        """What a migration that was killed leaves behind on the target."""
+        for disk, storage, size in self.copies:
+            storage.orphans.append(
+                Orphan(disk.volume, self.guest.vmid, disk.size or 0, size, self.request.target)
+            )
+        self.copies = []
 
     def _shut_down(self, now: float) -> bool:
         """The first step of a restart: the container goes off here, or the migration ends with it on."""
@@ -193,6 +226,7 @@ class _Worker:
             return
         lock = self.guest.lock
         self._release()
+        self._leave_copies()
         self.guest.lock = lock
         self.task.cut(moment)
         self._close(moment, "cancelled")
@@ -204,6 +238,7 @@ class _Worker:
         """
         lock = self.guest.lock
         self._release()
+        self._leave_copies()
         self.guest.lock = None if self.guest.sid in self.world.ha.resources else lock
         self.task.lost = True
         self.task.on_abort = None
@@ -226,15 +261,17 @@ class _Worker:
         guest, world, target = self.guest, self.world, self.request.target
         self._release()
         guest.node = target
-        for disk in guest.disks:
-            old = world.storages[disk.storage]
-            if not old.shared:
-                disk.storage = self.request.storage_for(disk.storage)
-                new = world.storages[disk.storage]
-                old.give_back(self.change.source, old.takes(disk.size, disk.used))
-                new.give_back(target, -new.takes(disk.size, disk.used))
-        guest.restart_counters(moment)
         broken = world.switches.to_break(str(guest.vmid), "end")
+        stays = broken is not None and broken.power not in ("stopped", "paused")
+        for disk, new, _size in self.copies:
+            old = world.storages[disk.storage]
+            taken = old.takes(disk.size, disk.used)
+            if stays:
+                old.orphans.append(Orphan(disk.volume, guest.vmid, disk.size or 0, taken, self.change.source))
+            else:
+                old.give_back(self.change.source, taken)
+            disk.storage = new.name
+        guest.restart_counters(moment)
         if self.restart:
             guest.power = "running"
             guest.started = moment
@@ -282,6 +319,7 @@ class _Worker:
         if self.over:
             return
         self._release()
+        self._drop_copies()
         if self.restart:
             # In phase 1 the container is started again on its node (fact 57).
             self.guest.power = self.power_before
@@ -412,6 +450,9 @@ def _about_volume(
     storage = own if volume.shared else request.storage_for(own)
     if storage not in world.storages or not world.storages[storage].on(request.target):
         return f"storage '{storage}' is not available on node '{request.target}'"
+    content = "rootdir" if guest.kind == "lxc" else "images"
+    if content not in world.storages[storage].content.split(",") and not volume.cdrom:
+        return f"{volume.volid}: content type '{content}' is not available on storage '{storage}'"
     if volume.shared:
         return None
     if volume.cdrom and not volume.cloudinit:
