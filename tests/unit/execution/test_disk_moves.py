@@ -669,7 +669,9 @@ def test_a_killed_run_is_finished_and_nothing_is_moved_twice(cluster: Path, tmp_
     assert not journal.exists()
 
 
-def test_room_for_copies_of_a_killed_run_is_left_by_runs_of_other_plans(cluster: Path, tmp_path: Path) -> None:
+def test_room_for_copies_of_a_killed_run_is_left_by_runs_of_other_plans(
+    cluster: Path, tmp_path: Path
+) -> None:
     class Dying(RehearsalPlatform):
         def poll_disk_moves(self, tasks: Mapping[str, DiskMoveRequest]) -> Mapping[str, DiskMoveState]:
             raise Killed

@@ -55,9 +55,7 @@ class DiskLauncher:
         """Forget those whose guest is held by nothing any more."""
         guests = now.guests
         self.copies = tuple(
-            move
-            for move in self.copies
-            if move.guest.id in guests and guests[move.guest.id].busy is not None
+            move for move in self.copies if move.guest.id in guests and guests[move.guest.id].busy is not None
         )
 
     def take_over(self) -> None:
