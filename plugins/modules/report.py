@@ -14,7 +14,8 @@ author:
   - The Even Keel Authors (@evenkeel)
 description:
   - Writes one HTML file that shows the hosts and guests of a cluster before and after, each migration with its reason and its time, violated rules,
-    what stays undone and why, and what is proven about the plan.
+    what stays undone and why, and what is proven about the plan. Where O(plan) has a part for datastores, it shows these before and after,
+    each disk move, and copies that were left behind.
   - The page loads nothing from elsewhere. It opens from a disk, as an attachment, and as an artifact of a CI system.
   - The page has sections for what it is given, so that O(plan) with its O(snapshot) shows the most.
   - It runs on the controller, and reads and writes files there, whatever host the task is for. It connects to nothing.

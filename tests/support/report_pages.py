@@ -167,7 +167,7 @@ def example_datastores() -> Snapshot:
     datastores = tuple(
         replace(
             one,
-            provisioned=round((0.75 + number / 9) * (one.capacity or 0)),
+            provisioned=round((1 + 0.09 * number) * (one.capacity or 0) - 0.8 * (one.free or 0)),
             kind="gold",
             closed_because="not accessible from host4" if number == 3 else None,
         )
@@ -415,6 +415,8 @@ def _take_pictures(pages: Path, folder: Path) -> None:
         "report-hosts": ("plan", "light", 5, "#picture"),
         "report-run": ("outcome", "light", 0, "#migrations"),
         "report-large": ("large", "dark", 40, "#picture"),
+        "report-datastores": ("datastores", "light", 0, "#datastores"),
+        "report-disk-moves": ("disk-run", "light", 0, "#disk-moves"),
     }
     with chromium() as browser:
         for name, (page_of, scheme, step, part) in wanted.items():

@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from .._model.errors import EvenKeelError
 from .._model.headroom import Headroom, HostFailure, LargestGuest, SizeClass
-from .._model.moves import snapshot_after_moves
 from .._model.policy.policy import Policy
 from .._model.reservation import Reservation, with_reservations
 from .._model.snapshot import Snapshot
@@ -20,6 +19,7 @@ from .._planning.headroom.headroom import headroom as reckoned
 from .._planning.snapshots.after_migrations import snapshot_after
 from .given import Given
 from .section import Section
+from .storage import snapshot_after_plan, snapshot_after_run
 from .texts import count, listed, size
 
 Moment = Literal["now", "planned", "run", "placed"]
@@ -66,6 +66,7 @@ class SizeRow:
     fit: int
     spare: int
     used: str
+    disks: str
     fit_bar: float
     spare_bar: float
 
@@ -84,6 +85,7 @@ class HeadroomData:
     lost: tuple[tuple[str, ...], ...]
     more_lost: int
     sizes: tuple[SizeRow, ...]
+    counts_disks: bool
     largest: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
 
@@ -130,12 +132,15 @@ def _later(given: Given, snapshot: Snapshot) -> tuple[Moment, Snapshot]:
         ]
         return ("placed", with_reservations(snapshot, places)) if places else ("now", snapshot)
     if given.outcome is not None and given.outcome.status != "planned":
-        moved = {one.guest.id: one.target for one in given.outcome.migrations if one.result == "migrated"}
-        known = {guest.id for guest in snapshot.guests}
-        moved = {guest: host for guest, host in moved.items() if guest in known}
-        return ("run", snapshot_after_moves(snapshot, moved, {})) if moved else ("now", snapshot)
-    if given.plan is not None and given.plan.migrations:
-        return "planned", snapshot_after(snapshot, given.plan)
+        ended = {one.result for one in given.outcome.migrations}
+        ended |= {one.result for one in given.outcome.disk_moves}
+        if "migrated" in ended:
+            return "run", snapshot_after_run(snapshot, given.plan, given.outcome)
+        return "now", snapshot
+    if given.plan is not None and (
+        given.plan.migrations or (given.plan.storage and given.plan.storage.moves)
+    ):
+        return "planned", snapshot_after_plan(snapshot, given.plan)
     return "now", snapshot
 
 
@@ -169,6 +174,7 @@ def _data(room: Room, before: Room | None) -> HeadroomData:
         lost=tuple(lost[:MAX_LOST]),
         more_lost=max(0, len(lost) - MAX_LOST),
         sizes=tuple(_sizes(found.sizes)),
+        counts_disks=any(one.fit_on_datastores is not None for one in found.sizes),
         largest=tuple(_largest(found.largest)),
         notes=(*found.notes, *_look_at(found.failures)),
     )
@@ -226,6 +232,7 @@ def _sizes(sizes: Sequence[SizeClass]) -> list[SizeRow]:
             fit=one.fit,
             spare=one.fit_with_spare,
             used="unknown" if one.fit_as_used is None else str(one.fit_as_used),
+            disks="" if one.fit_on_datastores is None else str(one.fit_on_datastores),
             fit_bar=round(100 * one.fit / most, 1),
             spare_bar=round(100 * one.fit_with_spare / most, 1),
         )

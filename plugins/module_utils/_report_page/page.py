@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .._model.errors import LibraryMissing
 from .._model.text.wording import readable
+from .content import view_of
 from .datastores import datastores
 from .disk_moves import disk_moves
 from .given import Given
@@ -24,6 +25,7 @@ from .picture import picture
 from .placement import placement
 from .rules import rules, undone
 from .section import Section
+from .storage import storage_of
 from .summary import head_of, summary
 from .texts import listed
 
@@ -91,7 +93,20 @@ def _sections(given: Given) -> tuple[Section, ...]:
 
 
 def _made_sections(given: Given) -> tuple[Section, ...]:
-    return tuple(section for make in SECTIONS if (section := make(given)) is not None)
+    makers = [*SECTIONS]
+    if not is_about_hosts(given):
+        # What changes stands first.
+        makers.remove(picture)
+        makers.insert(makers.index(disk_moves) + 1, picture)
+    return tuple(section for make in makers if (section := make(given)) is not None)
+
+
+def is_about_hosts(given: Given) -> bool:
+    """Whether any guest is migrated or placed, or no disk is moved."""
+    view, storage = view_of(given), storage_of(given)
+    if storage is None or storage.changes == "none":
+        return True
+    return view is not None and view.changes != "none"
 
 
 def _sources(given: Given) -> str:

@@ -172,30 +172,41 @@ def _after_the_run(given: Given, plan: Plan, policy: StoragePolicy, outcome: Out
     if given.snapshot is None:
         whole = plan.storage is not None and all(move.result in ARRIVED for move in outcome.disk_moves)
         return plan.storage.after if plan.storage is not None and whole else None
+    state = snapshot_after_run(given.snapshot, plan, outcome)
+    return storage_state(State(build_problem(state, policy, plan.policy.seed)))
+
+
+def snapshot_after_plan(snapshot: Snapshot, plan: Plan) -> Snapshot:
+    """With guests and disks where the plan wants them."""
+    moves = plan.storage.moves if plan.storage else ()
+    return snapshot_after_disk_moves(
+        snapshot_after(snapshot, plan),
+        [MovedDisks(guest=move.guest.id, disks=move.disks, target=move.target) for move in moves],
+    )
+
+
+def snapshot_after_run(snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> Snapshot:
+    """With guests and disks where a run has left them, and the old copies that could not be deleted."""
     arrived = [migration for migration in outcome.migrations if migration.result in ARRIVED]
-    known = {guest.id for guest in given.snapshot.guests}
-    along = {migration.guest.id: migration.storage for migration in plan.migrations}
-    snapshot = snapshot_after_moves(
-        given.snapshot,
+    known = {guest.id for guest in snapshot.guests}
+    along = {migration.guest.id: migration.storage for migration in plan.migrations} if plan else {}
+    after = snapshot_after_moves(
+        snapshot,
         {migration.guest.id: migration.target for migration in arrived if migration.guest.id in known},
         {migration.guest.id: along.get(migration.guest.id, {}) for migration in arrived},
     )
-    places = {place.id for place in snapshot.datastores} | set(_ids(plan.storage))
+    places = {place.id for place in datastores_of(after)}
     moved = [
         MovedDisks(guest=move.guest.id, disks=move.moved, target=move.target)
         for move in _as_it_went(outcome)
         if move.moved and move.guest.id in known and move.target in places
     ]
-    state = snapshot
-    for one in moved:
-        state = snapshot_after_disk_moves(state, (one,))
-    state = _with_left_behind(state, plan, outcome)
-    return storage_state(State(build_problem(state, policy, plan.policy.seed)))
+    return _with_left_behind(snapshot_after_disk_moves(after, moved), plan, outcome)
 
 
-def _with_left_behind(snapshot: Snapshot, plan: Plan, outcome: Outcome) -> Snapshot:
+def _with_left_behind(snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> Snapshot:
     """The old copies that could not be deleted still take their space."""
-    sizes = {move.step: move.bytes for move in plan.storage.moves} if plan.storage else {}
+    sizes = {move.step: move.bytes for move in plan.storage.moves} if plan and plan.storage else {}
     kept: Counter[str] = Counter()
     for move in outcome.disk_moves:
         if move.left_behind and move.result == "migrated":
@@ -222,10 +233,6 @@ def _left_on(outcome: Outcome) -> Mapping[str, list[str]]:
                 f"a copy that {move.guest.name} does not use was left behind: {name}{tail}"
             )
     return found
-
-
-def _ids(plan: StoragePlan | None) -> tuple[str, ...]:
-    return () if plan is None else tuple(plan.before.datastores)
 
 
 def _unknown(plan: StoragePlan) -> StorageState:

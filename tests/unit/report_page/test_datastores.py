@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.disk
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.headlines import headline_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.headroom import headroom_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render, section_ids
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.rules import Undone, rules, undone
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.step_list import (
@@ -38,6 +39,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.step
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.storage import (
     StorageView,
+    snapshot_after_run,
     storage_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.timeline import Span
@@ -117,6 +119,8 @@ def test_the_five_questions_count_datastores() -> None:
     assert (brings.answer, brings.mood) == ("Every datastore within its limit", "good")
     assert said(brings) == ["97.0 % → 79.9 % of nfs1 in use", "90.4 % → 79.8 % of nfs5 in use"]
     assert card(given, "Is it safe?").answer == "Yes, checked again here"
+    # Where no guest moves, datastores stand before the hosts.
+    assert section_ids(given)[:4] == ["summary", "datastores", "disk-moves", "picture"]
     best = card(given, "Is it the best?")
     assert best.answer == "Yes, this is proven"
     assert said(best)[0] == "310.3 GiB copied: no plan can do it with fewer bytes"
@@ -494,3 +498,27 @@ def test_names_of_datastores_disks_and_copies_are_text() -> None:
     assert "&lt;/script&gt;&lt;img src=x" in text
     assert "<img" not in text
     assert "left behind, to be deleted by hand: &lt;/script&gt;" in text
+
+
+def test_headroom_is_that_of_the_end_with_the_disks_there() -> None:
+    given = documents("datastores")
+    rooms = headroom_of(given)
+    assert rooms is not None
+    assert rooms[0].moment == "planned"
+    assert given.snapshot is not None
+    assert given.plan is not None
+    # The datastores become level, so that some that were too full take disks again.
+    now, then = (
+        sum(one.fit_on_datastores or 0 for one in room.found.sizes) for room in (rooms[1], rooms[0]) if room
+    )
+    assert then != now
+    text = render(given)
+    assert "No more fit than have room for their disks within the limits of the policy." in text
+    assert "Free storage is not counted." in render(documents("evacuation"))
+
+    run, after = disk_run()
+    assert run.outcome is not None
+    assert given.snapshot is not None
+    ended = snapshot_after_run(given.snapshot, run.plan, run.outcome)
+    places = {guest.id: [disk.datastore for disk in guest.disks] for guest in ended.guests}
+    assert places == {guest.id: [disk.datastore for disk in guest.disks] for guest in after.guests}
