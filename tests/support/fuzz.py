@@ -282,7 +282,14 @@ class Bearers:
             "work": {"tries": {"tries": 2}},
             "receivers": [{"name": "ci", "url": "https://ci.example.com/x", "secret_env": "X"}],
         }
-        self.overrides = {"hosts_removed": ["host01"], "guests_grown": [{"guest": "100", "factor": 2}]}
+        self.overrides = {
+            "hosts_removed": ["host01"],
+            "guests_grown": [{"guest": "100", "factor": 2}],
+            "datastores_added": [{"name": "new", "like": "san", "capacity": "4T", "hosts": ["host02"]}],
+            "datastores_changed": [{"datastore": "san", "capacity": "9T", "free": "3T", "filled_by": "9G"}],
+            "disks_grown": [{"percent": 20, "datastore": "san"}],
+            "guests_added": [{"name": "more", "like": "100", "disks": [{"datastore": "san", "size": "9G"}]}],
+        }
         self.targets: Mapping[str, Callable[[random.Random], None]] = {
             "snapshot": lambda rng: self._read(Snapshot.from_json, self.snapshot, rng),
             "policy": lambda rng: self._read(Policy.from_json, self.policy, rng),

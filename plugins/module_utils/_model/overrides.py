@@ -15,7 +15,7 @@ from .quantities import DISK_SIZE, PERCENT, in_plain_numbers
 from .snapshot import Id, Rule
 
 Space = Annotated[int, Bounds(least=0), DISK_SIZE]
-Points = Annotated[float, Bounds(least=0), PERCENT]
+Points = Annotated[float, Bounds(0, 10_000), PERCENT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

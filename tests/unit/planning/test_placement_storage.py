@@ -215,6 +215,12 @@ def test_a_snapshot_that_knows_datastores_only_by_their_hosts() -> None:
     assert placed(old, wanted("web2", 410), storage={}).status == "impossible"
 
 
+def test_a_datastore_that_only_a_host_names_has_no_known_limits() -> None:
+    fewer = replace(THREE, datastores=(THREE.datastores[0], THREE.datastores[2]))
+    assert stores(placed(fewer)) == {"web2": ["b"]}
+    assert stores(placed(fewer, storage={})) == {"web2": ["c"]}
+
+
 def test_a_datastore_that_does_not_exist_is_named() -> None:
     with pytest.raises(EvenKeelError, match=r"storage.exclude.targets.names: no datastore has .* 'z'"):
         placed(THREE, storage={"exclude": {"targets": {"names": ["z"]}}})
@@ -248,6 +254,7 @@ SHUT = replace(
         ("its limit", BUSY, {}, ("b",), DiskRules()),
         ("its limit", THREE, {"reserve": 399 * GIB}, ("a",), DiskRules()),
         ("its limit", THREE, {"utilisation": 54, "growth": 50}, ("b",), DiskRules()),
+        ("does not list", replace(THREE, datastores=THREE.datastores[:1]), {}, ("b",), DiskRules()),
         ("may not be on a", THREE, {}, ("a",), DiskRules(allowed={"new:n": frozenset({"b"})})),
         ("together on a", THREE, {}, ("a",), DiskRules(rules=(rule("anti_affinity", "web1", "new:n"),))),
         ("together on b", THREE, {}, ("b", "b"), DiskRules(rules=(rule("anti_affinity", "new:n"),))),

@@ -29,6 +29,8 @@ from .restart import must_run
 MAX_SIZES = 6
 # Where a size is this rare among the guests, frequency says nothing, and quartiles are taken.
 RARE = 0.03
+# No count is larger, however little a guest uses.
+MOST = 1e15
 _NO_RULES = PlacementRules(rules=(), own=(), apart={}, notes=())
 
 Size = tuple[float, int]
@@ -110,8 +112,12 @@ def _fit_on_datastores(cluster: ClusterIndex, hosts: Sequence[int], guests: Sequ
     names = {cluster.hosts[host].id: cluster.hosts[host] for host in hosts}
     total = 0
     for place in places.values():
-        seen = [names[host].datastores[place.name] for host in place.hosts if host in names]
-        rooms = [one.free for one in seen if one.closed_because is None and one.free is not None]
+        seen = [names[host].datastores.get(place.name) for host in place.hosts if host in names]
+        rooms = [
+            one.free
+            for one in seen
+            if one is not None and one.closed_because is None and one.free is not None
+        ]
         if rooms and (place.kind, place.cluster) in kinds:
             total += min(rooms) // size
     return total
@@ -129,7 +135,7 @@ def _fit(cluster: ClusterIndex, hosts: Sequence[int], need: Vector) -> int:
 
 def _fit_on(have: Vector, tops: Vector, need: Vector) -> int:
     rooms = [
-        int((top * (1 + AMOUNT) - now) / part * (1 + AMOUNT) + AMOUNT)
+        int(min(MOST, (top * (1 + AMOUNT) - now) / part * (1 + AMOUNT) + AMOUNT))
         for now, top, part in zip(have, tops, need, strict=True)
         if part > 0
     ]

@@ -48,7 +48,7 @@ def with_storage_state(snapshot: Snapshot, storage: StoragePolicy | None) -> Sna
             for place in snapshot.datastores
             if place.arriving and place.free is not None
         }
-        return _seen(snapshot, why, room)
+        return _seen(snapshot, why, room, "")
     problem = build_problem(snapshot, storage)
     why = {place.datastore.id: _closed(place.datastore) or _left(problem, place) for place in problem.places}
     room = {
@@ -58,7 +58,8 @@ def with_storage_state(snapshot: Snapshot, storage: StoragePolicy | None) -> Sna
         for place in problem.places
         if place.capacity and place.limit < NO_LIMIT
     }
-    return replace(_seen(snapshot, why, room), datastores=datastores_of(snapshot))
+    seen = _seen(snapshot, why, room, "the snapshot does not list it among its datastores")
+    return replace(seen, datastores=datastores_of(snapshot))
 
 
 def _closed(place: Datastore) -> str | None:
@@ -83,14 +84,17 @@ def _left(problem: Problem, place: Place) -> str | None:
     return None
 
 
-def _seen(snapshot: Snapshot, why: Mapping[str, str | None], room: Mapping[str, int]) -> Snapshot:
+def _seen(
+    snapshot: Snapshot, why: Mapping[str, str | None], room: Mapping[str, int], unlisted: str
+) -> Snapshot:
+    """`unlisted`: why a datastore that only a host names takes no disks; empty where it does."""
     ids = datastore_ids(snapshot)
 
     def seen(host: Host) -> Host:
         stores = {}
         for name, entry in host.datastores.items():
             identity = ids.get((host.id, name), "")
-            closed, free = entry.closed_because or why.get(identity), entry.free
+            closed, free = entry.closed_because or why.get(identity, unlisted or None), entry.free
             if identity in room and free is not None:
                 free = min(free, room[identity])
             if closed != entry.closed_because or free != entry.free:

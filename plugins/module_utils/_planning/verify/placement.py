@@ -209,13 +209,8 @@ def _storage_defects(
             new.setdefault(ids.get((one.host, name), ""), []).append((one, number))
     for place, those in new.items():
         store = places.get(place)
-        if store is None:
-            yield f"{those[0][0].id}: its host has no such datastore in the snapshot"
-            continue
-        if store.maintenance or store.closed_because is not None or place in disks.barred:
-            yield f"datastore {place} takes no disks"
-        if store.content is not None and "images" not in store.content:
-            yield f"datastore {place} may not hold images"
+        if store is not None:
+            yield from _closed_to_disks(store, disks)
         if policy.storage is not None:
             yield from _above_limits(snapshot, policy.storage, store, those, ids)
     for one in seated:
@@ -227,13 +222,23 @@ def _storage_defects(
             yield from _broken_on_datastores(rule, snapshot, seated, ids)
 
 
+def _closed_to_disks(store: Datastore, disks: DiskRules) -> Iterable[str]:
+    if store.maintenance or store.closed_because is not None or store.id in disks.barred:
+        yield f"datastore {store.id} takes no disks"
+    if store.content is not None and "images" not in store.content:
+        yield f"datastore {store.id} may not hold images"
+
+
 def _above_limits(
     snapshot: Snapshot,
     storage: StoragePolicy,
-    store: Datastore,
+    store: Datastore | None,
     new: Sequence[tuple[Seated, int]],
     ids: Mapping[tuple[str, str], str],
 ) -> Iterable[str]:
+    if store is None:
+        yield f"{new[0][0].id}: the snapshot does not list a datastore of its host"
+        return
     if storage.latency is not None and store.latency is not None and store.latency > storage.latency:
         yield f"datastore {store.id} is slower than {storage.latency:g} ms"
     if not store.capacity or store.free is None:
