@@ -659,7 +659,8 @@ plan:
           type: str
           sample: host-15
         kind:
-          description: Purpose, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate) or C(parking).
+          description: Purpose, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate), C(parking) or C(storage), of a
+            guest that takes its disks along to other datastores.
           type: str
           sample: balance
         why:
@@ -680,12 +681,19 @@ plan:
               type: int
               sample: 8589934592
             seconds:
-              description: Duration in seconds by O(migration_bandwidth) and O(dirty_factor).
+              description: Duration in seconds by O(migration_bandwidth) and O(dirty_factor), and O(storage.bandwidth) for
+                disks.
               type: float
               sample: 68.7
+            disks:
+              description: Bytes of disks to copy, of a guest that is migrated for its disks.
+              version_added: 1.3.0
+              returned: when the kind is V(storage)
+              type: int
+              sample: 34359738368
         storage:
           description: Target datastore of the disks that are migrated as well, by their present datastore.
-          returned: when a guest with disks on a local datastore is migrated
+          returned: when a guest with disks on a local datastore is migrated, or one for its disks
           type: dict
           sample: {"local-lvm": "local-lvm"}
     before:

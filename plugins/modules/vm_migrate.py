@@ -542,6 +542,14 @@ outcome:
               returned: always
               type: int
               sample: 3475301093
+        left_behind:
+          description: Copies of its disks that the guest does not use any more, in the platform's words, of a guest that
+            was migrated for its disks. They take space until somebody deletes them.
+          version_added: 1.3.0
+          returned: when there are any
+          type: list
+          elements: str
+          sample: ["local-lvm:vm-101-disk-0"]
     disk_moves:
       description: Every move of disks of the plan, in its order. They are run after the migrations.
       version_added: 1.3.0

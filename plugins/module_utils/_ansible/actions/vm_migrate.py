@@ -217,7 +217,7 @@ def migrate(
         outcome=outcome,
         states=(state, state_after),
         datastores=(
-            (storage_state(before), storage_state(after)) if work.disk_moves and after is not None else None
+            (storage_state(before), storage_state(after)) if _bytes(work) and after is not None else None
         ),
         numbers=numbers,
         left=left,
@@ -260,14 +260,15 @@ def _disk_numbers(
     work: MigrationJob, outcome: Outcome, before: Snapshot, after: Snapshot | None
 ) -> dict[str, Any]:
     """Of the moves of disks; nothing where the plan has none."""
-    if not work.disk_moves:
+    if not _bytes(work):
         return {}
+    ends = (*outcome.migrations, *outcome.disk_moves)
     return {
         "disk_moves": outcome.disk_counts(),
         "disk_moves_by_kind": disk_results_by_kind(outcome, {one.step: one.kind for one in work.disk_moves}),
         "disk_move_seconds": sum(one.seconds or 0 for one in outcome.disk_moves if one.result == "migrated"),
         "bytes_copied": bytes_copied(outcome, _bytes(work)),
-        "left_behind": sum(len(move.left_behind) for move in outcome.disk_moves),
+        "left_behind": sum(len(one.left_behind) for one in ends),
         "datastores_before": percents(storage_state(before)),
         "datastores_after": None if after is None else percents(storage_state(after)),
     }
@@ -490,8 +491,9 @@ def _disks_along(
 
 
 def _bytes(work: MigrationJob) -> Mapping[int, int]:
-    """Bytes that each move of disks copies, by step."""
-    return {move.step: move.bytes for move in work.disk_moves}
+    """Bytes of disks that each step copies that moves disks, with their guest or without."""
+    along = {one.step: one.cost.disks for one in work.migrations if one.cost.disks}
+    return along | {move.step: move.bytes for move in work.disk_moves}
 
 
 def _memory(work: MigrationJob) -> Mapping[str, int]:

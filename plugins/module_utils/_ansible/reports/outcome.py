@@ -59,9 +59,13 @@ def percents(state: StorageState) -> dict[str, float | None]:
 
 
 def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
-    """Bytes of the disks that were moved, or would be; `sizes` by step of the plan."""
+    """Bytes of the disks that were moved, or would be, with their guest or without; `sizes` by step of the
+    plan.
+    """
     return sum(
-        sizes.get(move.step, 0) for move in outcome.disk_moves if move.result in ("migrated", "planned")
+        sizes.get(one.step, 0)
+        for one in (*outcome.migrations, *outcome.disk_moves)
+        if one.result in ("migrated", "planned")
     )
 
 
@@ -109,13 +113,19 @@ def outcome_report(
     disks = outcome.disk_moves
     if disks:
         well = sum(move.result in _WELL for move in disks)
-        gib = bytes_copied(outcome, copied) / GIB
-        head += f", {well} of {len(disks)} moves of disks, {gib:.1f} GiB copied"
-    shown = [migration for migration in migrations if not briefly or migration.result not in _WELL]
+        head += f", {well} of {len(disks)} moves of disks"
+    total = bytes_copied(outcome, copied)
+    if disks or total:
+        head += f", {total / GIB:.1f} GiB copied"
+    shown = [
+        migration
+        for migration in migrations
+        if not briefly or migration.result not in _WELL or migration.left_behind
+    ]
     lines = [head]
     if before.spread and outcome.status != "planned":
         lines += ["", "measured before and after", *hosts_table(before, after)]
-    if disks and datastores is not None and outcome.status != "planned":
+    if datastores is not None and outcome.status != "planned":
         lines += ["", "datastores before and after", *datastores_table(*datastores)]
     if shown:
         lines += ["", "migrations", *table([_row(migration, before) for migration in shown])]
@@ -129,8 +139,11 @@ def outcome_report(
     return [readable(line) for line in lines]
 
 
+def _left(one: MigrationOutcome | DiskMoveOutcome) -> str:
+    return f"left behind: {', '.join(one.left_behind)}" if one.left_behind else ""
+
+
 def _disk_row(move: DiskMoveOutcome) -> Sequence[str]:
-    left = f"left behind: {', '.join(move.left_behind)}" if move.left_behind else ""
     return (
         f"{move.step}",
         f"{move.guest.name} ({move.guest.id})",
@@ -138,7 +151,7 @@ def _disk_row(move: DiskMoveOutcome) -> Sequence[str]:
         f"{move.source} → {move.target}",
         move.result.replace("_", " "),
         "" if move.seconds is None else f"{move.seconds:.1f} s",
-        "; ".join(text for text in (move.why, left) if text),
+        "; ".join(text for text in (move.why, _left(move)) if text),
     )
 
 
@@ -149,7 +162,7 @@ def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:
         f"{host_name(hosts, migration.source)} → {host_name(hosts, migration.target)}",
         migration.result.replace("_", " "),
         "" if migration.seconds is None else f"{migration.seconds:.1f} s",
-        "; ".join(text for text in (migration.why, _along(migration, hosts)) if text),
+        "; ".join(text for text in (migration.why, _along(migration, hosts), _left(migration)) if text),
     )
 
 
