@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .content import view_of
 from .given import Given
@@ -15,6 +15,9 @@ from .pictures.hosts import MANY, Vessel, height_of, kind_of, vessels
 from .section import Section
 from .texts import GIB, percent
 from .view import NOWHERE, ClusterView, GuestView, HostView, MetricView
+
+# The page is to stay small: guests beyond this are in the picture only.
+MAX_GUESTS: Final = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """metric: the one that is drawn without a script."""
+    """metric: the one that is drawn without a script; more_guests: those that are not in the table."""
 
     view: ClusterView
     metric: MetricView | None
@@ -50,6 +53,7 @@ class Picture:
     after: tuple[Vessel, ...]
     charts: tuple[Chart, ...]
     guests: tuple[tuple[str, ...], ...]
+    more_guests: int
     host_heads: tuple[object, ...]
     host_rows: tuple[tuple[str, ...], ...]
     size: str
@@ -75,6 +79,7 @@ def picture(given: Given) -> Section | None:
             after=vessels(view, metric, 1) if metric and view.guests and changes else (),
             charts=tuple(_chart(view, metric) for metric in view.metrics),
             guests=tuple(_guest_rows(view)),
+            more_guests=max(0, len(view.guests) - MAX_GUESTS),
             host_heads=_host_heads(view, changes),
             host_rows=tuple(_host_rows(view, changes)),
             size="many" if len(view.hosts) > MANY else "few",
@@ -126,7 +131,12 @@ def _host_rows(view: ClusterView, changes: bool) -> Iterator[tuple[str, ...]]:
 
 
 def _guest_rows(view: ClusterView) -> Iterator[tuple[str, ...]]:
-    for guest in view.guests:
+    guests = view.guests
+    if len(guests) > MAX_GUESTS:
+        # Those that move, then those that can't.
+        first = sorted(guests, key=lambda guest: (guest.target == guest.host, not guest.fixed))
+        guests = tuple(first[:MAX_GUESTS])
+    for guest in guests:
         host = view.hosts[guest.host].name if guest.host != NOWHERE else "new"
         moves = guest.target != guest.host
         yield (

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page import picture as picture_section
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import view_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.hosts import vessels
@@ -161,3 +162,18 @@ def test_few_ticks_from_zero_on(seconds: float) -> None:
     assert len(ticks) <= 117
     if seconds <= 6 * 86_400:
         assert len(ticks) <= 7
+
+
+def test_guests_beyond_many_are_counted_and_those_that_move_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_section, "MAX_GUESTS", 25)
+    documents_ = documents("plan")
+    assert documents_.plan is not None
+    section = picture_section.picture(documents_)
+    assert section is not None
+    assert isinstance(section.data, picture_section.Picture)
+
+    assert (len(section.data.guests), section.data.more_guests) == (25, 35)
+    moves = [row for row in section.data.guests if "→" in row[1]]
+    assert len(moves) == len(documents_.plan.migrations)
+    assert section.data.guests[: len(moves)] == tuple(moves)
+    assert section.data.guests[len(moves)][-1].startswith("it can't be migrated")
