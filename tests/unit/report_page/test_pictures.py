@@ -174,6 +174,7 @@ def test_guests_beyond_many_are_counted_and_those_that_move_stay(monkeypatch: py
 
     assert (len(section.data.guests), section.data.more_guests) == (25, 35)
     moves = [row for row in section.data.guests if "→" in row[1]]
-    assert len(moves) == len(documents_.plan.migrations)
+    # One guest waits on another host in between.
+    assert len(moves) == len({migration.guest.id for migration in documents_.plan.migrations}) == 16
     assert section.data.guests[: len(moves)] == tuple(moves)
     assert section.data.guests[len(moves)][-1].startswith("it can't be migrated")
