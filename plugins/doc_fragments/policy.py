@@ -34,7 +34,7 @@ options:
         to O(relieve.target). All other guests stay.
       - V(consolidate) restores rules and empties as many hosts as the capacity of the others allows, so that they
         can be switched off. RV(plan.emptied) lists them. No guest moves to a host that runs no guests.
-      - V(storage) migrates no guest. It only moves disks between datastores, as O(storage) says.
+      - V(storage) only moves disks between datastores, as O(storage) says. It migrates no guest, except for O(storage.relocate).
     type: str
     choices: [spread, relieve, rules, evacuate, consolidate, storage]
     default: spread

@@ -119,7 +119,8 @@ class Policy:
         "V(consolidate) restores rules and empties as many hosts as the capacity of the others "
         "allows, so that they can be switched off. RV(plan.emptied) lists them. No guest moves to "
         "a host that runs no guests.\n"
-        "V(storage) migrates no guest. It only moves disks between datastores, as O(storage) says.",
+        "V(storage) only moves disks between datastores, as O(storage) says. It migrates no guest, except "
+        "for O(storage.relocate).",
     ] = "spread"
     storage: Annotated[
         StoragePolicy | None,
