@@ -191,7 +191,9 @@ class Stores:
         found = {name: 0 for name in names if allowed is None or places[name] in allowed}
         for number in self._bindings.rules_of.get(owner, ()):
             bound = self._bindings.rules[number]
-            mine = {_member(bound.of_disks, owner, index) for index in lot}
+            # All disks of a guest are to be on one datastore with the others.
+            together = bound.rule.kind == "affinity"
+            mine = () if together else {_member(bound.of_disks, owner, index) for index in lot}
             others = self._others(number, mine, here)
             most = max(others.values(), default=0)
             for name in list(found):
