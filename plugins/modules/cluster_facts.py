@@ -174,6 +174,21 @@ ansible_facts:
           description: Number of guests that can be migrated live.
           type: int
           sample: 175
+        datastores:
+          description: Number of datastores.
+          version_added: 1.3.0
+          type: int
+          sample: 12
+        disks:
+          description: Number of disks of all guests.
+          version_added: 1.3.0
+          type: int
+          sample: 320
+        movable_disks:
+          description: Number of disks that can be moved to another datastore.
+          version_added: 1.3.0
+          type: int
+          sample: 301
         rules:
           description: Number of rules of the platform.
           type: int

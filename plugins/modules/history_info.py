@@ -164,6 +164,26 @@ summary:
       description: Bytes of memory of the guests that were migrated.
       type: int
       sample: 146028888064
+    disk_moves:
+      description: Number of moves of disks that were done.
+      version_added: 1.3.0
+      type: int
+      sample: 4
+    disk_failures:
+      description: Number of moves of disks that failed, were cancelled or were refused.
+      version_added: 1.3.0
+      type: int
+      sample: 0
+    bytes_copied:
+      description: Bytes of the disks that were moved.
+      version_added: 1.3.0
+      type: int
+      sample: 343597383680
+    left_behind:
+      description: Number of copies of disks that were left behind.
+      version_added: 1.3.0
+      type: int
+      sample: 0
 report:
   description: Lines for people. With O(guest) its migrations, with the reason, the run and who started it. Otherwise the days, the
     guests that moved most, and the failures.
@@ -391,6 +411,21 @@ days:
       description: Bytes of memory of the guests that were migrated.
       type: int
       sample: 25769803776
+    disk_moves:
+      description: Number of moves of disks that were done.
+      version_added: 1.3.0
+      type: int
+      sample: 4
+    disk_failures:
+      description: Number of moves of disks that failed, were cancelled or were refused.
+      version_added: 1.3.0
+      type: int
+      sample: 0
+    bytes_copied:
+      description: Bytes of the disks that were moved.
+      version_added: 1.3.0
+      type: int
+      sample: 343597383680
     spread:
       description: By metric, the smallest, the largest and the last spread that runs have read.
       type: dict
@@ -434,7 +469,7 @@ guests:
       type: str
       sample: "2026-01-31T02:00:22Z"
 failures:
-  description: Migrations that did not succeed, by result and reason. The most frequent come first.
+  description: Migrations that did not succeed, and after them moves of disks, by result and reason. The most frequent come first.
   returned: when O(what) contains it
   type: list
   elements: dict
@@ -447,6 +482,11 @@ failures:
       description: The reason.
       type: str
       sample: no space left on device
+    of:
+      description: What did not succeed, V(migrations) or V(disk_moves).
+      version_added: 1.3.0
+      type: str
+      sample: migrations
     count:
       description: How often it occurred.
       type: int

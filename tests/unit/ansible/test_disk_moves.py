@@ -169,6 +169,12 @@ def test_the_history_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(kept["disk_moves"]) == len(moves)
     assert kept["runs"][0]["result"]["disk_moves"]["migrated"] == len(moves)
     assert "moves of disks" in kept["report"]
+    copied = plan["storage"]["proof"]["bytes"]
+    numbers = {"disk_moves": len(moves), "disk_failures": 0, "bytes_copied": copied, "left_behind": 0}
+    assert numbers.items() <= kept["summary"].items()
+    assert (kept["days"][0]["disk_moves"], kept["days"][0]["bytes_copied"]) == (len(moves), copied)
+    gib = f"{copied / 1024**3:.1f} GiB copied"
+    assert kept["report"][0].endswith(f"; {len(moves)} disk moves, 0 failed, {gib}")
     asked = {"state_url": world.options["state_url"], "guest": guest["name"]}
     own = result("history_info", asked, monkeypatch, check_mode=False)
     assert {one["guest"]["id"] for one in own["disk_moves"]} == {guest["id"]}
@@ -206,6 +212,12 @@ def test_a_copy_that_fails_fails_the_module_and_says_which(
     )
     assert str(over).endswith("the copy failed at 40 %")
     assert over.result["summary"]["status"] == "partial"
+    kept = result("history_info", {"state_url": world.options["state_url"]}, monkeypatch, check_mode=False)
+    assert [(one["of"], one["result"], one["count"], one["why"]) for one in kept["failures"]] == [
+        ("disk_moves", "failed", 1, "the copy failed at 40 %")
+    ]
+    assert kept["summary"]["disk_failures"] == kept["days"][0]["disk_failures"] == 1
+    assert any(line.startswith("  1 failed (disks)") for line in kept["report"])
 
 
 def test_a_datastore_that_fills_up_between_plan_and_run(

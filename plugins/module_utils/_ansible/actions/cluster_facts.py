@@ -78,6 +78,11 @@ def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:
         "guests": len(snapshot.guests),
         "running_guests": sum(guest.is_on_host for guest in snapshot.guests),
         "migratable_guests": sum(guest.migratable for guest in snapshot.guests),
+        "datastores": len(snapshot.datastores),
+        "disks": sum(len(guest.disks) for guest in snapshot.guests),
+        "movable_disks": sum(
+            disk.id is not None and not disk.blockers for guest in snapshot.guests for disk in guest.disks
+        ),
         "rules": len(snapshot.rules),
         "other_balancers": list(snapshot.other_balancers),
         "notices": [notice.text for notice in snapshot.notices],

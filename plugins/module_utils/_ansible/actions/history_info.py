@@ -81,14 +81,14 @@ def run_history_info(params: dict[str, Any], check_mode: bool) -> dict[str, Any]
     lists = {
         "runs": [_run(run) for run in runs],
         "migrations": [_migration(one, named, chosen) for one in migrations],
-        "days": _days(runs, migrations),
+        "days": _days(runs, migrations, disk_moves),
         "guests": _guests(migrations),
-        "failures": _failures(migrations),
+        "failures": [*_failures(migrations), *_failures(disk_moves)],
         "disk_moves": [_disk_move(one, chosen) for one in disk_moves],
     }
     if not known:
         result["warnings"] = ["Nothing is recorded in the state database yet."]
-    result["summary"] = _summary(runs, migrations)
+    result["summary"] = _summary(runs, migrations, disk_moves)
     result["report"] = history_report({**result, **lists}, options.guest)
     for name in options.what:
         result[name] = lists[name][: options.max_entries]
@@ -265,7 +265,9 @@ def _disk_move(one: PastDiskMove, clusters: Sequence[KnownCluster]) -> dict[str,
     }
 
 
-def _days(runs: Iterable[PastRun], migrations: Iterable[PastMigration]) -> list[dict[str, Any]]:
+def _days(
+    runs: Iterable[PastRun], migrations: Iterable[PastMigration], disk_moves: Iterable[PastDiskMove]
+) -> list[dict[str, Any]]:
     """By day, the newest first, those on which something is recorded."""
     found: dict[str, dict[str, Any]] = {}
 
@@ -273,7 +275,7 @@ def _days(runs: Iterable[PastRun], migrations: Iterable[PastMigration]) -> list[
         day = written_at(seconds)[:10]
         empty = {
             "day": day, "runs": 0, "failed_runs": 0, "migrations": 0, "failures": 0, "memory_bytes": 0,
-            "spread": {},
+            "disk_moves": 0, "disk_failures": 0, "bytes_copied": 0, "spread": {},
         }  # fmt: skip
         return found.setdefault(day, empty)
 
@@ -292,6 +294,11 @@ def _days(runs: Iterable[PastRun], migrations: Iterable[PastMigration]) -> list[
         day["migrations"] += one.result == "migrated"
         day["failures"] += one.result in _FAILED
         day["memory_bytes"] += (one.memory or 0) if one.result == "migrated" else 0
+    for move in disk_moves:
+        day = of(move.recorded_at)
+        day["disk_moves"] += move.result == "migrated"
+        day["disk_failures"] += move.result in _FAILED
+        day["bytes_copied"] += (move.bytes or 0) if move.result == "migrated" else 0
     return [found[day] for day in sorted(found, reverse=True)]
 
 
@@ -319,16 +326,17 @@ def _guests(migrations: Iterable[PastMigration]) -> list[dict[str, Any]]:
     )
 
 
-def _failures(migrations: Iterable[PastMigration]) -> list[dict[str, Any]]:
+def _failures(tried: Iterable[PastMigration] | Iterable[PastDiskMove]) -> list[dict[str, Any]]:
     """By result and reason, the most frequent first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in migrations:
+    for one in tried:
         if one.result not in _FAILED:
             continue
         entry = found.setdefault(
             (one.result, one.why),
             {
                 "result": one.result, "why": one.why, "count": 0, "guests": [],
+                "of": "disk_moves" if isinstance(one, PastDiskMove) else "migrations",
                 "last": written_at(one.recorded_at),
             },
         )  # fmt: skip
@@ -338,13 +346,19 @@ def _failures(migrations: Iterable[PastMigration]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda entry: (-entry["count"], entry["why"]))
 
 
-def _summary(runs: Sequence[PastRun], migrations: Sequence[PastMigration]) -> dict[str, Any]:
+def _summary(
+    runs: Sequence[PastRun], migrations: Sequence[PastMigration], disk_moves: Sequence[PastDiskMove]
+) -> dict[str, Any]:
     return {
         "runs": len(runs),
         "failed_runs": sum(run.status in _FAILED_RUNS for run in runs),
         "migrations": sum(one.result == "migrated" for one in migrations),
         "failures": sum(one.result in _FAILED for one in migrations),
         "memory_bytes": sum(one.memory or 0 for one in migrations if one.result == "migrated"),
+        "disk_moves": sum(move.result == "migrated" for move in disk_moves),
+        "disk_failures": sum(move.result in _FAILED for move in disk_moves),
+        "bytes_copied": sum(move.bytes or 0 for move in disk_moves if move.result == "migrated"),
+        "left_behind": sum(len(move.left_behind) for move in disk_moves),
     }
 
 

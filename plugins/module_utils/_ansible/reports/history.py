@@ -37,8 +37,19 @@ def _headline(found: Mapping[str, Any], guest: str | None) -> str:
     return (
         f"{about} from {found['since']} to {found['until']}: {_counted(numbers['runs'], 'run')},"
         f" {_counted(numbers['migrations'], 'migration')}, {_counted(numbers['failures'], 'failure')},"
-        f" {numbers['memory_bytes'] / GIB:.1f} GiB of memory"
+        f" {numbers['memory_bytes'] / GIB:.1f} GiB of memory{_disks(numbers)}"
     )
+
+
+def _disks(numbers: Mapping[str, Any]) -> str:
+    """Of the moves of disks; nothing where there were none."""
+    if not numbers["disk_moves"] and not numbers["disk_failures"]:
+        return ""
+    copied = f"{numbers['bytes_copied'] / GIB:.1f} GiB copied"
+    parts = [_counted(numbers["disk_moves"], "disk move"), f"{numbers['disk_failures']} failed", copied]
+    if numbers["left_behind"]:
+        parts.append(f"{numbers['left_behind']} left behind")
+    return f"; {', '.join(parts)}"
 
 
 def _disk_moves(moves: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
@@ -84,11 +95,12 @@ def _clusters(clusters: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
 
 def _days(days: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
     metrics = list(dict.fromkeys(metric for day in days for metric in day["spread"]))
-    rows: list[Sequence[str]] = [
-        ("day", "runs", "failed", "migrations", "failures", *(f"spread of {metric}" for metric in metrics))
-    ]
+    counts = {"runs": "runs", "failed_runs": "failed", "migrations": "migrations", "failures": "failures"}
+    if any(day["disk_moves"] or day["disk_failures"] for day in days):
+        counts |= {"disk_moves": "disk moves", "disk_failures": "failures of them"}
+    rows: list[Sequence[str]] = [("day", *counts.values(), *(f"spread of {metric}" for metric in metrics))]
     for day in days:
-        numbers = [str(day[name]) for name in ("runs", "failed_runs", "migrations", "failures")]
+        numbers = [str(day[name]) for name in counts]
         rows.append((day["day"], *numbers, *(_range(day["spread"].get(metric)) for metric in metrics)))
     return rows if days else []
 
@@ -150,7 +162,7 @@ def _by(one: Mapping[str, Any]) -> str:
 def _failures(failures: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
     return [
         (
-            f"{one['count']} {one['result']}",
+            f"{one['count']} {one['result']}{' (disks)' if one['of'] == 'disk_moves' else ''}",
             f"last at {one['last']}",
             f"{one['why']}: {', '.join(one['guests'][:5])}",
         )
