@@ -106,6 +106,12 @@ def test_each_disk_of_a_batch_counts_before_the_next() -> None:
     assert placed(THREE, *many, wanted("xf", 190), storage={}).status == "impossible"
 
 
+def test_no_more_is_claimed_of_a_batch_than_was_tried() -> None:
+    many = [wanted(f"x{letter}", 390) for letter in "abc"]
+    lines = placed(THREE, *many, storage={}).says
+    assert any(line.startswith("2 of 3 fit together") and "more may" in line for line in lines), lines
+
+
 def test_what_is_held_for_others_counts() -> None:
     held = {
         "cluster": "vsphere:c",

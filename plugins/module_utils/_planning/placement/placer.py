@@ -128,7 +128,19 @@ def _placed(what: PlacementProblem, request: PlacementRequest) -> Attempt:
             complete=True,
             proven=True,
         )
-    return Attempt(state=state, choices=choices, complete=False, proven=alone or exhaustive.proven)
+    # Datastores are chosen one disk after the other, whatever host is tried.
+    proven = alone or (exhaustive.proven and not _lacks_storage(state))
+    return Attempt(state=state, choices=choices, complete=False, proven=proven)
+
+
+def _lacks_storage(state: PlacementSolution) -> bool:
+    """Whether a unit without a place would have one if datastores had more room."""
+    return any(
+        state.obstacle(number, host) == "storage"
+        for number, unit in enumerate(state.task.units)
+        if number not in state.seats
+        for host in unit.open
+    )
 
 
 def _settled(
