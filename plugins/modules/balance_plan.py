@@ -790,6 +790,7 @@ plan:
             - One of V(metric_unavailable), V(spread_exceeded), V(rule_broken), V(rule_impossible), V(rule_names_unknown),
               V(host_above_limits), V(host_load_unknown), V(host_not_empty), V(host_overloaded), V(host_stays_on),
               V(no_safe_order), V(no_target_host), V(not_sustained), V(not_where_moved) and V(other_balancer).
+            - In RV(plan.storage.unresolved) also V(datastore_full), V(datastore_not_empty), V(datastore_unknown) and V(latency_exceeded).
           type: str
           sample: rule_impossible
         subject:

@@ -97,6 +97,44 @@ def titles(server: HttpServer) -> list[tuple[str, str]]:
     return [(body["title"], body["type"]) for body in bodies]
 
 
+def test_a_run_that_moves_disks_says_so_in_its_message_and_in_its_metrics(site: Site) -> None:
+    path = site.folder / "one.json"
+    shutil.copy(ROOT / "playbooks" / "files" / "example-datastores.json", path)
+    del site.hosts["two"]
+    # The old copy stays where it is.
+    fault = {"guest": "107", "what": "delete"}
+    (site.folder / "one.storage.json").write_text(json.dumps({"faults": [fault]}))
+    with http_server() as server:
+        code, said = site.play(
+            "evenkeel.cluster.balance",
+            balance_preset="sdrs",
+            balance_effort=1,
+            balance_notify={"urls": urls(server)[:1], "timeout": 600},
+            balance_textfile_path="metrics",
+        )
+        assert code == 0, said
+        [(title, _kind)] = titles(server)
+        [message] = [json.loads(call.body)["message"] for call in server.got if call.method == "POST"]
+    moves = int(re.findall(r"(\d+) of \1 moves of disks", message)[0])
+    assert title == f"one: 1 copy of disks left behind, {moves} disk moves done"
+    assert re.search(rf"^{moves} disk moves done, [1-9][\d.]* GiB copied\.$", message, re.MULTILINE)
+    assert "left behind: old copy of" in message
+    assert re.search(r"^  nfs1 .* 97\.0 → 79\.9 ", message, re.MULTILINE)
+    found = site.metrics_of("one")
+    for line in (
+        f'evenkeel_disk_moves_total{{cluster="one",kind="space",result="migrated"}} {moves}.0',
+        'evenkeel_copies_left_behind_total{cluster="one"} 1.0',
+        'evenkeel_datastore_used_max_ratio{cluster="one"} 0.8',
+    ):
+        assert line in found
+    used = re.findall(r'^evenkeel_datastore_used_(\w+){cluster="one",datastore="nfs1"} (\S+)$', found, re.M)
+    assert {name: round(float(value), 3) for name, value in used} == {"before_ratio": 0.97, "ratio": 0.799}
+    # It is a result of the job, too.
+    stats = json.loads(said[said.index("{", said.index("CUSTOM STATS")) :].splitlines()[0])
+    outcome = stats["evenkeel_balance"]["one"]["outcome"]
+    assert (outcome["disk_moves"]["migrated"], outcome["left_behind"]) == (moves, 1)
+
+
 def test_a_digest_of_a_play_and_one_of_a_playbook_with_a_cluster_that_fails(site: Site) -> None:
     (site.folder / "two.json").write_text("{")
     (site.folder / "all.yml").write_text(json.dumps(DIGEST))
