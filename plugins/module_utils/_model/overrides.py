@@ -134,9 +134,12 @@ class Overrides:
         found = decode(cls, value, "what_if")
         for index, item in enumerate(found.datastores_changed):
             if item == ChangedDatastore(datastore=item.datastore):
-                raise InputError.required(
+                raise InputError(
                     f"what_if.datastores_changed[{index}]",
-                    expected="at least one of capacity, free, filled_by, filled_by_percent and closed",
+                    item.datastore,
+                    "a datastore with a change",
+                    statement=f": no change is set for datastore {item.datastore}",
+                    hint="Set capacity, free, filled_by, filled_by_percent or closed",
                 )
         return found
 

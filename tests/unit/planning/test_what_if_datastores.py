@@ -253,7 +253,7 @@ UNKNOWN = cluster([place("a", capacity=None)], [guest("one", disk("a", 100))])
         (
             TWO,
             {"datastores_changed": [{"datastore": "a"}]},
-            r"^what_if.datastores_changed\[0\] is required: at least one of capacity, free,",
+            r"^what_if.datastores_changed\[0\]: no change is set for datastore a. Set capacity, free,",
         ),
         (
             TWO,

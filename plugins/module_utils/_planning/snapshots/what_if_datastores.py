@@ -118,7 +118,7 @@ def _new(snapshot: Snapshot, item: NewDatastore, like: Datastore | None, field: 
         capacity = like.capacity
     if capacity is None:
         when = "like is left out" if like is None else f"the capacity of {item.like} is not reported"
-        raise InputError.required(f"{field}.capacity", when=when)
+        raise InputError.required(f"{field}.capacity", when=when, hint="Set it to a size, such as 4T")
     if item.free is not None:
         _refuse_more_than(capacity, item.free, field)
     hosts = tuple(
