@@ -11,7 +11,9 @@ from typing import Final
 
 from .._model.plan import StoragePlan
 from .._model.policy.storage import StoragePolicy
+from .disk_scene import disk_scene
 from .given import Given
+from .pictures.hosts import MANY
 from .section import Section
 from .storage import PlaceView, StorageView, storage_of
 from .texts import count, percent, size
@@ -41,7 +43,9 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datastores:
-    """more_meters: datastores that are in the table only; more_disks: disks that are not listed."""
+    """more_meters: datastores that are in the table only; more_disks: disks that are not listed; drawn:
+    whether the script draws each disk on its datastore.
+    """
 
     lead: str
     limits: str
@@ -57,6 +61,8 @@ class Datastores:
     disks: tuple[tuple[str, ...], ...]
     more_disks: int
     label: str
+    drawn: bool
+    size: str
 
 
 def datastores(given: Given) -> Section | None:
@@ -66,6 +72,7 @@ def datastores(given: Given) -> Section | None:
     changes = storage.changes != "none"
     meters = [_meter(place, storage, changes) for place in _in_order(storage)]
     disks = tuple(_disk_rows(storage))
+    scene = disk_scene(given, storage)
     return Section(
         id="datastores",
         title="Datastores, before and after" if changes else "Datastores",
@@ -85,7 +92,10 @@ def datastores(given: Given) -> Section | None:
             disks=disks[:MAX_DISKS],
             more_disks=max(0, len(disks) - MAX_DISKS),
             label="after" if changes else "now",
+            drawn=scene is not None,
+            size="many" if len(storage.places) > MANY else "few",
         ),
+        script=scene,
     )
 
 

@@ -104,10 +104,22 @@ function metricButtons(choose) {
   chooseMetric(charts[0].dataset.metric);
 }
 
-// The picture: guests on their hosts, step by step.
+// A picture: guests on their hosts, or disks on their datastores, step by step. The ids of its elements begin
+// with its prefix; its words say what is where.
+const WORDS = {
+  "": {
+    one: "guest", place: "host", stays: "Migration", idle: "It could be migrated, and need not be.",
+  },
+  "disks-": {
+    one: "disk", place: "datastore", stays: "Move", idle: "Could be moved, and need not be.",
+  },
+};
+
 class Scene {
-  constructor(data) {
+  constructor(data, prefix = "") {
     this.data = data;
+    this.prefix = prefix;
+    this.words = WORDS[prefix];
     this.metric = 0;
     this.step = 0;
     this.chosen = -1;
@@ -120,15 +132,19 @@ class Scene {
       if (!this.stepsOf.has(step[1])) this.stepsOf.set(step[1], []);
       this.stepsOf.get(step[1]).push(index);
     });
-    this.grid = document.getElementById("live");
-    this.panel = document.getElementById("details");
-    this.now = document.getElementById("now");
-    this.slider = document.getElementById("slider");
+    this.grid = this.part("live");
+    this.panel = this.part("details");
+    this.now = this.part("now");
+    this.slider = this.part("slider");
     this.jars = data.hosts.map((host) => this.jar(host));
     this.timer = null;
     this.listen();
     this.drawAll();
     this.say();
+  }
+
+  part(id) {
+    return document.getElementById(this.prefix + id);
   }
 
   jar(host) {
@@ -147,7 +163,9 @@ class Scene {
   }
 
   load(guest, host) {
-    const loads = this.data.guests[guest][6];
+    // A copy may take more than the disk did, where all of its size counts.
+    const [, , home, , , , own, , , , elsewhere] = this.data.guests[guest];
+    const loads = elsewhere === undefined || home === host ? own : elsewhere[this.data.hosts[host].thin ? 0 : 1];
     const capacity = this.data.hosts[host].capacity[this.metric];
     return loads.length && capacity ? loads[this.metric] / capacity : 0;
   }
@@ -165,15 +183,16 @@ class Scene {
 
   drawAll() {
     const metric = this.data.metrics[this.metric];
-    for (const jar of this.jars) {
+    this.jars.forEach((jar, index) => {
+      const limit = this.data.hosts[index].limit ?? metric.limit;
       jar.band.hidden = metric.band === null;
       if (metric.band !== null) {
         jar.band.style.bottom = `${(100 * metric.band[0]) / metric.axis}%`;
         jar.band.style.height = `${(100 * (Math.min(metric.band[1], metric.axis) - metric.band[0])) / metric.axis}%`;
       }
-      jar.limit.hidden = metric.limit === null || metric.limit > metric.axis;
-      if (metric.limit !== null) jar.limit.style.bottom = `${(100 * metric.limit) / metric.axis}%`;
-    }
+      jar.limit.hidden = limit === null || limit > metric.axis;
+      if (limit !== null) jar.limit.style.bottom = `${(100 * limit) / metric.axis}%`;
+    });
     this.data.hosts.forEach((host, index) => this.draw(index));
     this.mark();
   }
@@ -268,7 +287,7 @@ class Scene {
       return element;
     };
     const svg = make("svg", { class: "arrow", "aria-hidden": "true", focusable: "false" });
-    const marker = make("marker", { id: "head", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 5, markerHeight: 5, orient: "auto" }, svg);
+    const marker = make("marker", { id: `${this.prefix}head`, viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 5, markerHeight: 5, orient: "auto" }, svg);
     make("path", { d: "M0 0 8 4 0 8z" }, marker);
     const origin = this.grid.getBoundingClientRect();
     const middle = (box, part) => [box.left - origin.left + box.width / 2, box.top - origin.top + box.height * part];
@@ -283,8 +302,23 @@ class Scene {
     const bend = [(start[0] + end[0]) / 2, Math.min(start[1], end[1]) - lift];
     const path = `M${start.map(Math.round)}Q${bend.map(Math.round)} ${end.map(Math.round)}`;
     make("path", { d: path, class: "edge" }, svg);
-    make("path", { d: path, "marker-end": "url(#head)" }, svg);
+    make("path", { d: path, "marker-end": `url(#${this.prefix}head)` }, svg);
     return svg;
+  }
+
+  // How far apart the hosts are, or how many datastores are too full.
+  summary() {
+    const metric = this.data.metrics[this.metric];
+    const used = this.data.hosts.map((_host, index) => this.used(index));
+    if (this.prefix) {
+      const limits = this.data.hosts.map((host) => host.limit);
+      const full = used.filter((value, index) => value !== null && limits[index] !== null && value > limits[index] + 1e-3).length;
+      return limits.every((limit) => limit === null) ? "" : `${full} of ${used.length} datastores above their limit.`;
+    }
+    const values = used.filter((value, index) => value !== null && !this.data.hosts[index].apart);
+    if (!values.length) return "";
+    const spread = Math.max(...values) - Math.min(...values);
+    return `${metric.label}: ${spread.toFixed(1)} points between the fullest and the emptiest host${metric.allowed === null ? "" : `, ${metric.allowed} allowed`}.`;
   }
 
   // The line above the picture.
@@ -293,10 +327,7 @@ class Scene {
     const total = this.data.steps.length;
     this.slider.max = total;
     this.slider.value = this.step;
-    const metric = this.data.metrics[this.metric];
-    const values = this.data.hosts.map((host, index) => (host.apart ? null : this.used(index))).filter((value) => value !== null);
-    const spread = values.length ? Math.max(...values) - Math.min(...values) : null;
-    const tail = spread === null ? "" : `${metric.label}: ${spread.toFixed(1)} points between the fullest and the emptiest host${metric.allowed === null ? "" : `, ${metric.allowed} allowed`}.`;
+    const tail = this.summary();
     this.now.replaceChildren();
     if (this.step === 0) {
       this.now.append(Page.element("b", "", this.data.changes === "placed" ? "Before anything is created." : "Before."), ` ${total} steps follow. `, Page.element("span", "small", tail));
@@ -334,7 +365,7 @@ class Scene {
     if (size.length) entry("Size", size.join(", "));
     const place = host >= 0 ? host : home;
     if (place >= 0 && this.data.guests[guest][6].length) {
-      entry("Share of its host", this.data.metrics.map((metric, index) => {
+      entry(`Share of its ${this.words.place}`, this.data.metrics.map((metric, index) => {
         const capacity = this.data.hosts[place].capacity[index];
         return `${metric.label} ${capacity ? (this.data.guests[guest][6][index] / capacity).toFixed(1) : "?"} %`;
       }).join(", "));
@@ -350,7 +381,7 @@ class Scene {
       entry(`Step ${index + 1}`, `${from < 0 ? "new" : this.data.hosts[from].name} → ${this.data.hosts[to].name}`, why);
     }
     if (reason >= 0) entry("Why it stays", this.data.reasons[reason]);
-    else if (!this.stepsOf.has(guest)) entry("Migration", "It could be migrated, and need not be.");
+    else if (!this.stepsOf.has(guest)) entry(this.words.stays, this.words.idle);
     this.panel.replaceChildren(Page.element("h3", "", name));
     if (id !== name) this.panel.append(Page.element("span", "small", `id ${id}`));
     this.panel.append(list);
@@ -394,11 +425,11 @@ class Scene {
       if (fits && first < 0) first = guest;
     });
     if (wanted && first >= 0) this.choose(first);
-    if (wanted && first < 0) this.panel.replaceChildren(Page.element("p", "hint", "No guest has this name or id."));
+    if (wanted && first < 0) this.panel.replaceChildren(Page.element("p", "hint", `No ${this.words.one} has this name or id.`));
   }
 
   play() {
-    const button = document.getElementById("play");
+    const button = this.part("play");
     if (this.timer !== null) {
       clearInterval(this.timer);
       this.timer = null;
@@ -426,14 +457,14 @@ class Scene {
       });
     }
     this.grid.addEventListener("keydown", (event) => this.key(event));
-    document.getElementById("find").addEventListener("input", (event) => this.find(event.target.value));
+    this.part("find").addEventListener("input", (event) => this.find(event.target.value));
     let waits = 0;
     addEventListener("resize", () => {
       cancelAnimationFrame(waits);
       waits = requestAnimationFrame(() => this.drawAll());
     });
     if (this.slider === null) return;
-    const pressed = (id, action) => document.getElementById(id).addEventListener("click", action);
+    const pressed = (id, action) => this.part(id).addEventListener("click", action);
     pressed("first", () => this.go(0));
     pressed("back", () => this.go(this.step - 1));
     pressed("play", () => this.play());
@@ -454,6 +485,8 @@ class Scene {
     scene.drawAll();
     scene.say();
   });
+  const disks = Page.data("datastores");
+  if (disks !== null) new Scene(disks, "disks-");
   if (data === null) return;
   for (const figure of document.querySelectorAll("figure.static")) figure.classList.add("done");
   scene = new Scene(data);

@@ -159,10 +159,10 @@ def _planned_ends(plan: StoragePlan) -> dict[tuple[str, str], str]:
 
 
 def _real_ends(outcome: Outcome) -> dict[tuple[str, str], str]:
-    return {(move.guest.id, disk): move.target for move in _as_it_went(outcome) for disk in move.moved}
+    return {(move.guest.id, disk): move.target for move in as_it_went(outcome) for disk in move.moved}
 
 
-def _as_it_went(outcome: Outcome) -> list[DiskMoveOutcome]:
+def as_it_went(outcome: Outcome) -> list[DiskMoveOutcome]:
     """The disk moves in the order in which they ended: a disk may have been moved twice."""
     return sorted(outcome.disk_moves, key=lambda move: (move.ended_at or "", move.step))
 
@@ -198,7 +198,7 @@ def snapshot_after_run(snapshot: Snapshot, plan: Plan | None, outcome: Outcome) 
     places = {place.id for place in datastores_of(after)}
     moved = [
         MovedDisks(guest=move.guest.id, disks=move.moved, target=move.target)
-        for move in _as_it_went(outcome)
+        for move in as_it_went(outcome)
         if move.moved and move.guest.id in known and move.target in places
     ]
     return _with_left_behind(snapshot_after_disk_moves(after, moved), plan, outcome)

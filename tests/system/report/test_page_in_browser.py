@@ -67,12 +67,13 @@ def opened(browser: Browser, path: Path, **options: Any) -> Watched:
     return watched
 
 
-def loads_shown(page: Page) -> dict[str, float]:
-    """Percent of each host, as the picture has it."""
+def loads_shown(page: Page, picture: str = "#live") -> dict[str, float]:
+    """Percent of each host, or datastore, as the picture has it."""
     shown: dict[str, str] = page.evaluate(
-        """() => Object.fromEntries([...document.querySelectorAll("#live .host")].map((host) => [
+        """(picture) => Object.fromEntries([...document.querySelectorAll(`${picture} .host`)].map((host) => [
             host.querySelector(".name").textContent, host.querySelector(".used").textContent,
-        ]))"""
+        ]))""",
+        picture,
     )
     return {name: float(text.split(" ")[0]) for name, text in shown.items()}
 
@@ -280,6 +281,42 @@ def test_datastores_and_disk_moves_are_those_of_the_documents(browser: Browser, 
     page.context.close()
 
 
+@pytest.mark.parametrize("name", ["datastores", "datastore-evacuation"])
+def test_disks_are_stepped_through_from_before_to_after(browser: Browser, folder: Pages, name: str) -> None:
+    given = documents(name)
+    storage = storage_of(given)
+    assert storage is not None
+    assert given.plan is not None
+    assert given.plan.storage is not None
+    watched = opened(browser, folder / f"{name}.html")
+    page = watched.page
+
+    def used() -> dict[str, float]:
+        return loads_shown(page, "#disks-live")
+
+    ends = [
+        {place.name: place.percent[end] for place in storage.places if place.percent[end] is not None}
+        for end in (0, 1)
+    ]
+    assert used() == pytest.approx(ends[0], abs=0.06)
+    for number, move in enumerate(given.plan.storage.moves, 1):
+        page.click("#disks-next")
+        now = page.locator("#disks-now").inner_text()
+        disks = f"{move.guest.name}: {', '.join(move.disks)}, {move.source} → {move.target}."
+        assert now.startswith(f"Step {number} of {len(given.plan.storage.moves)}, wave {move.wave}: {disks}")
+        assert move.why in now
+    assert used() == pytest.approx(ends[1], abs=0.11)
+    assert "0 of 6 datastores above their limit." in page.locator("#disks-now").inner_text()
+    page.fill("#disks-find", given.plan.storage.moves[0].guest.name)
+    assert given.plan.storage.moves[0].why in page.locator("#disks-details").inner_text()
+    page.click("#disks-first")
+    assert used() == pytest.approx(ends[0], abs=0.06)
+    # The hosts have a picture of their own.
+    assert page.locator("#live .host").count() == len(given.plan.before.hosts)
+    watched.require_quiet()
+    page.context.close()
+
+
 def test_steps_are_found_by_any_of_their_words(browser: Browser, folder: Pages) -> None:
     watched = opened(browser, folder / "large.html")
     page = watched.page
@@ -308,8 +345,9 @@ def test_axe_finds_nothing_serious(browser: Browser, folder: Pages, scheme: str)
     # What a plan and an evacuation show is on these, too.
     for name in ("outcome", "placement", "disk-run"):
         watched = opened(browser, folder / f"{name}.html", color_scheme=scheme)
-        if watched.page.locator("#next").count():
-            watched.page.click("#next")
+        for step in ("#next", "#disks-next"):
+            if watched.page.locator(step).count():
+                watched.page.click(step)
         for summary in watched.page.locator("details.numbers > summary").all():
             summary.click()
         results = axe.run(watched.page).response
