@@ -33,7 +33,7 @@ options:
     description: Kinds of migrations of a plan.
     type: list
     elements: str
-    choices: [balance, rule, evacuate, relieve, consolidate, parking, manual, rollback]
+    choices: [balance, rule, evacuate, relieve, consolidate, parking, storage, manual, rollback]
   results:
     description: Results of migrations of an outcome.
     type: list

@@ -61,6 +61,8 @@ def log_plan(log: Log, plan: Plan) -> None:
             kind=migration.kind,
             why=migration.why,
             memory=migration.cost.memory,
+            disks=migration.cost.disks or None,
+            datastores=dict(migration.storage) or None,
         )
     storage = plan.storage
     if storage is not None:
@@ -161,6 +163,12 @@ def log_placement(log: Log, answer: Placement) -> None:
         log.write("warning", "not_placed", guest=missing.name, why=missing.search.says)
 
 
+def _level_of(outcome: MigrationOutcome | DiskMoveOutcome) -> Level:
+    if outcome.left_behind and outcome.result == "migrated":
+        return "warning"
+    return _LEVEL_OF_RESULT[outcome.result]
+
+
 class RunEvents:
     """The events of one run of vm_migrate."""
 
@@ -221,9 +229,7 @@ class RunEvents:
 
     def disks_ended(self, outcome: DiskMoveOutcome) -> None:
         self._log.write(
-            "warning"
-            if outcome.left_behind and outcome.result == "migrated"
-            else _LEVEL_OF_RESULT[outcome.result],
+            _level_of(outcome),
             "disk_move_ended",
             step=outcome.step,
             guest=outcome.guest.name,
@@ -240,7 +246,7 @@ class RunEvents:
 
     def ended(self, outcome: MigrationOutcome) -> None:
         self._log.write(
-            _LEVEL_OF_RESULT[outcome.result],
+            _level_of(outcome),
             "migration_ended",
             step=outcome.step,
             guest=outcome.guest.name,
@@ -249,6 +255,7 @@ class RunEvents:
             target=self._name(outcome.target),
             result=outcome.result,
             why=outcome.why or None,
+            left_behind=list(outcome.left_behind) or None,
             seconds=outcome.seconds,
             task=outcome.task,
         )

@@ -45,7 +45,7 @@ class HostPlanner:
 def with_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan:
     """The plan with disk moves after all its migrations, where the policy says anything about datastores.
 
-    Raises InputError for goal storage on a platform that moves no disks.
+    Raises InputError for goal storage, or datastores to be emptied, on a platform that moves no disks.
     """
     if policy.storage is not None and snapshot.platform in NO_DISK_MOVES:
         return _without_disk_moves(snapshot, policy, hosts)
@@ -68,6 +68,14 @@ def _without_disk_moves(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) 
             "a goal for hosts",
             statement=f" is storage, but moves of disks between datastores are not supported by {platform}",
             hint="Use another goal",
+        )
+    if policy.storage is not None and policy.storage.evacuate is not None:
+        raise InputError(
+            "policy.storage.evacuate",
+            None,
+            "no datastores to empty",
+            statement=f" is set, but moves of disks between datastores are not supported by {platform}",
+            hint="Leave it out",
         )
     found = hosts.plan(snapshot, replace(policy, storage=None))
     notice = (

@@ -31,6 +31,15 @@ def test_a_goal_that_only_moves_disks_is_refused(policy: dict[str, object]) -> N
     )
 
 
+def test_datastores_to_be_emptied_are_refused() -> None:
+    with pytest.raises(InputError) as refused:
+        plan(CLUSTER, Policy.from_json({"storage": {"evacuate": {"names": ["ds01"]}}}))
+    assert str(refused.value) == (
+        "policy.storage.evacuate is set, but moves of disks between datastores are not supported by"
+        " VMmanager. Leave it out"
+    )
+
+
 def test_hosts_are_balanced_and_a_notice_says_that_disks_are_not() -> None:
     found = plan(CLUSTER, Policy.from_json({"storage": {"utilisation": 50}}))
     plain = plan(CLUSTER, Policy())
