@@ -187,8 +187,8 @@ def verdict(storage: StorageView, plan: StoragePlan | None) -> tuple[bool, str]:
 PROMISES: Final[tuple[Said, ...]] = (
     (
         "Space",
-        "no datastore gets above its limit at any moment: a copy counts from its start, and the old one "
-        "until it is deleted",
+        "no datastore that takes disks gets above its limit at any moment: a copy counts from its "
+        "start, and the old one until it is deleted",
     ),
     ("Disks", "each goes to a datastore that the host of its guest has and that may hold it"),
 )
