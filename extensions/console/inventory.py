@@ -110,12 +110,14 @@ def _found(
 
 
 class _Role:
-    """The role balance: its specification, its defaults, and the arguments of its tasks."""
+    """The role balance: its specification, defaults and variables, and the arguments of its tasks."""
 
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
         self._specs = specs_of(ROLES)
         self._defaults = self._file("defaults/main.yml")
+        # What the arguments of the tasks are made of.
+        self._own = self._file("vars/main.yml")
         main = self._file("tasks/main.yml")
         self._connection = _arguments(main[0]["module_defaults"], "cluster_facts")
         plan, migrate = self._file("tasks/plan.yml"), self._file("tasks/migrate.yml")
@@ -163,7 +165,7 @@ class _Role:
         )
 
     def _resolved(self, variables: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        templar = Templar(self._loader, variables={**self._defaults, **variables})
+        templar = Templar(self._loader, variables={**self._defaults, **variables, **self._own})
         found: dict[str, Any] = _plain(templar.template(dict(values)))
         return found
 

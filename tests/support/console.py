@@ -31,6 +31,7 @@ PROGRAM = Path(__file__).parents[2] / "extensions" / "console" / "evenkeel-conso
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NORMAL = (120, 40)
 SMALLEST = (80, 24)
+VAULT_PASSWORD = "of the vault"
 
 Body = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -120,6 +121,17 @@ def inventory_file(folder: Path, clusters: Mapping[str, Mapping[str, Any]]) -> P
     path = folder / "clusters.json"
     path.write_text(json.dumps({"clusters": {"hosts": clusters}}))
     return path
+
+
+def in_vault(folder: Path, variables: Mapping[str, Any]) -> Path:
+    """Variables of the group clusters, encrypted beside the inventory; returns the file with the password."""
+    secret, password = folder / "group_vars" / "clusters.yml", folder / "vault"
+    secret.parent.mkdir()
+    secret.write_text(json.dumps(variables))
+    password.write_text(f"{VAULT_PASSWORD}\n")
+    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", password]
+    subprocess.run([*vault, secret], check=True, capture_output=True)
+    return password
 
 
 def environment_of(folder: Path, **more: str) -> dict[str, str]:

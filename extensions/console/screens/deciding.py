@@ -52,8 +52,7 @@ def open_emptying(app: ConsoleApp, session: Session, datastore: str) -> None:
     places = () if snapshot is None else datastores_of(snapshot)
     found = next((place for place in places if place.id == datastore), None)
     if found is not None:
-        wanted = of_datastore(found.id, found.name, session.settings.given)
-        app.push_screen(EvacuateScreen(session, wanted))
+        app.push_screen(EvacuateScreen(session, of_datastore(found.id, found.name)))
 
 
 def open_migrate(app: ConsoleApp, session: Session, guest: str) -> None:

@@ -58,17 +58,11 @@ def of_host(host: str, state: State) -> Evacuation:
     )
 
 
-def of_datastore(identity: str, name: str, given: Mapping[str, Any]) -> Evacuation:
-    """Of a datastore. `given` are the options of the policy in the inventory: what they say of datastores
-    still holds, and no guest is migrated.
-    """
-    storage = dict(given.get("storage") or {})
-    before = dict(storage.get("evacuate") or {})
-    names = [*before.get("names", ()), identity]
-    storage["evacuate"] = {**before, "names": list(dict.fromkeys(names))}
+def of_datastore(identity: str, name: str) -> Evacuation:
+    """Of a datastore, by id. What the inventory says of datastores still holds, and no guest is migrated."""
     return Evacuation(
         playbook="balance",
-        variables={"balance_goal": "storage", "balance_storage": storage},
+        variables={"balance_goal": "storage", "balance_evacuate_datastores": [identity]},
         name=name,
         verb="evacuate",
         question="Empty datastore",

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,8 +15,10 @@ import pytest
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.browser import Watched, chromium, keep_screenshot
 from ansible_collections.evenkeel.cluster.tests.support.console import (
+    VAULT_PASSWORD,
     Served,
     Watcher,
+    in_vault,
     inventory_file,
     served,
 )
@@ -43,13 +43,7 @@ def console(simulator: launch.Simulator, tmp_path_factory: pytest.TempPathFactor
     """A server whose inventory has the password in a vault, and whose own file of the vault's is gone."""
     folder = tmp_path_factory.mktemp("console")
     variables = {f"balance_{name}": value for name, value in connection_options(simulator.connection).items()}
-    secret = folder / "group_vars" / "clusters.yml"
-    secret.parent.mkdir()
-    secret.write_text(json.dumps({"balance_password": variables.pop("balance_password")}))
-    password = folder / "vault"
-    password.write_text("of the vault\n")
-    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", password]
-    subprocess.run([*vault, secret], check=True, capture_output=True)
+    password = in_vault(folder, {"balance_password": variables.pop("balance_password")})
     inventory = inventory_file(folder, {"prod": variables})
     arguments = ("-i", str(inventory), "--vault-password-file", str(password), "-e", "extra=unseen")
     with served(folder, *arguments) as found:
@@ -110,7 +104,7 @@ def test_a_person_looks_at_a_cluster_in_a_browser(console: Served) -> None:
         keep_screenshot(page, "console-browser", full=False)
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in descendants(console.pid)]
         assert any("evenkeel-console" in command for command in commands)
-        for secret in ("of the vault", token_of(console), "unseen"):
+        for secret in (VAULT_PASSWORD, token_of(console), "unseen"):
             assert not any(secret in command for command in commands)
         shown.press("2")
         shown.until("24 of 24 guests")

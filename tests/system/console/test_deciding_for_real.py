@@ -8,8 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,7 +16,9 @@ import pytest
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.browser import chromium, keep_screenshot
 from ansible_collections.evenkeel.cluster.tests.support.console import (
+    VAULT_PASSWORD,
     Watcher,
+    in_vault,
     inventory_file,
     served,
     terminal,
@@ -160,13 +160,7 @@ def test_a_host_is_emptied_and_brought_back_with_the_inventory_and_the_vault_of_
 ) -> None:
     simulator.switches(migration_seconds=QUICK)
     known = {**variables(simulator), "evacuate_refill": False}
-    secret = tmp_path / "group_vars" / "clusters.yml"
-    secret.parent.mkdir()
-    secret.write_text(json.dumps({"balance_password": known.pop("balance_password")}))
-    password = tmp_path / "password"
-    password.write_text("of the vault\n")
-    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", password]
-    subprocess.run([*vault, secret], check=True, capture_output=True)
+    password = in_vault(tmp_path, {"balance_password": known.pop("balance_password")})
     inventory = inventory_file(tmp_path, {"prod": known})
     (tmp_path / "tmp").mkdir()
     with terminal(
@@ -183,7 +177,7 @@ def test_a_host_is_emptied_and_brought_back_with_the_inventory_and_the_vault_of_
         console.until("Checking: nothing is changed.")
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(console.pid())]
         assert any(b"playbook" in command for command in commands)
-        assert not any(b"of the vault" in command for command in commands)
+        assert not any(VAULT_PASSWORD.encode() in command for command in commands)
         console.until("The check has found no obstacle.")
         host = CLUSTER.hosts[0].id
         assert host in homes(simulator).values()

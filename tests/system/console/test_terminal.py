@@ -17,6 +17,7 @@ from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.console import (
     PROGRAM,
     environment_of,
+    in_vault,
     inventory_file,
     terminal,
 )
@@ -112,14 +113,8 @@ def test_what_is_wrong_with_an_inventory_is_said(tmp_path: Path) -> None:
         "typo": {**REHEARSAL, "balance_goall": "spread"},
         "value": {**REHEARSAL, "balance_window": "soon"},
     }))  # fmt: skip
-    secret = tmp_path / "group_vars" / "clusters.yml"
-    secret.parent.mkdir()
-    (tmp_path / "right").write_text("right\n")
+    right = ("--vault-password-file", str(in_vault(tmp_path, {"balance_max_spread": 12})))
     (tmp_path / "wrong").write_text("wrong\n")
-    secret.write_text("balance_max_spread: 12\n")
-    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file"]
-    subprocess.run([*vault, tmp_path / "right", secret], check=True, capture_output=True)
-    right = ("--vault-password-file", str(tmp_path / "right"))
     wrong = ("--vault-password-file", str(tmp_path / "wrong"))
     typo = "typo: balance_goall is not a variable of the role balance. Did you mean balance_goal?"
     value = "value: balance_window: 'soon' is not a time in seconds"
