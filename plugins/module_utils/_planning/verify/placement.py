@@ -207,12 +207,13 @@ def _storage_defects(
     for one in seated if places else ():
         for number, name in enumerate(one.datastores):
             new.setdefault(ids.get((one.host, name), ""), []).append((one, number))
+    coming = {} if policy.storage is None else _coming(snapshot, policy.storage, ids)
     for place, those in new.items():
         store = places.get(place)
         if store is not None:
             yield from _closed_to_disks(store, disks)
         if policy.storage is not None:
-            yield from _above_limits(snapshot, policy.storage, store, those, ids)
+            yield from _above_limits(policy.storage, store, those, coming.get(place, 0.0))
     for one in seated:
         homes = {ids.get((one.host, name), "") for name in one.datastores}
         for place in sorted(homes - disks.allowed.get(one.id, homes)):
@@ -229,12 +230,22 @@ def _closed_to_disks(store: Datastore, disks: DiskRules) -> Iterable[str]:
         yield f"datastore {store.id} may not hold images"
 
 
+def _coming(
+    snapshot: Snapshot, storage: StoragePolicy, ids: Mapping[tuple[str, str], str]
+) -> Mapping[str, float]:
+    """By id of a datastore, what the disks of reserved guests will take, and what others may grow by."""
+    found: dict[str, float] = {}
+    for guest in snapshot.guests:
+        reserved = is_reserved(guest)
+        for disk in guest.disks:
+            place = ids.get((guest.host, disk.datastore), "")
+            more = float(disk.size or 0) if reserved else _growth(disk, storage.growth)
+            found[place] = found.get(place, 0.0) + more
+    return found
+
+
 def _above_limits(
-    snapshot: Snapshot,
-    storage: StoragePolicy,
-    store: Datastore | None,
-    new: Sequence[tuple[Seated, int]],
-    ids: Mapping[tuple[str, str], str],
+    storage: StoragePolicy, store: Datastore | None, new: Sequence[tuple[Seated, int]], coming: float
 ) -> Iterable[str]:
     if store is None:
         yield f"{new[0][0].id}: the snapshot does not list a datastore of its host"
@@ -243,12 +254,8 @@ def _above_limits(
         yield f"datastore {store.id} is slower than {storage.latency:g} ms"
     if not store.capacity or store.free is None:
         return
-    load = float(store.capacity - store.free + store.arriving)
+    load = store.capacity - store.free + store.arriving + coming
     load += sum(one.wanted.disks[number].size for one, number in new)
-    for guest in snapshot.guests:
-        for disk in guest.disks:
-            if ids.get((guest.host, disk.datastore)) == store.id:
-                load += (disk.size or 0) if is_reserved(guest) else _growth(disk, storage.growth)
     limit = min(store.capacity * storage.utilisation / 100, store.capacity - storage.reserve)
     if load > limit * (1 + TOLERANCE):
         yield f"datastore {store.id} comes to {load:g} bytes, and {limit:g} is its limit"
