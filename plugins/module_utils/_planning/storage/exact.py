@@ -16,12 +16,14 @@ from itertools import pairwise, product
 from .order import order_moves
 from .problem import NO_LIMIT
 from .remainder import Limits, Remainder
-from .sequence import has_way_by_rules
+from .sequence import Budget, has_way_by_rules
 from .state import FINE, State
 
 MAX_UNITS = 80
-# By effort.
-NODES = 10_000
+# By effort, for all passes together; of what is left each pass but the last takes half.
+NODES = 5000
+# By effort, arrangements of units that are on their way, for all ends together.
+STATES = 2000
 # Bytes of the ends that are looked at first, by the bound for them.
 BUDGETS = (1.03, 1.15, 1.5)
 # Intervals of the lower end of a band, by the number of groups that are levelled.
@@ -48,6 +50,8 @@ def improve_exactly(state: State, movable: Sequence[int]) -> Examined:
     """
     if len(movable) > MAX_UNITS or state.soft:
         return Examined()
+    if _is_hopeless(state):
+        return Examined(is_hopeless=True)
     tree = _Tree(state, movable)
     whole = tree.search()
     state.restore(tree.best)
@@ -57,6 +61,25 @@ def improve_exactly(state: State, movable: Sequence[int]) -> Examined:
         has_no_way=not tree.found and tree.least < NO_LIMIT,
         is_hopeless=whole and tree.least == NO_LIMIT,
     )
+
+
+def _is_hopeless(state: State) -> bool:
+    """Whether something that can't be moved is where it may not be, or beside what may not be there."""
+    problem = state.problem
+    fixed = [not unit.targets for unit in problem.units]
+    if any(unit.must_leave and stays for unit, stays in zip(problem.units, fixed, strict=True)):
+        return True
+    for members in problem.rules:
+        if members.rule.strict and members.rule.kind == "anti_affinity":
+            at: dict[int, set[str]] = {}
+            for unit, owners in members.units.items():
+                if len(owners) > 1:
+                    return True
+                if fixed[unit]:
+                    at.setdefault(problem.units[unit].home, set()).update(owners)
+            if any(len(owners) > 1 for owners in at.values()):
+                return True
+    return False
 
 
 class _Tree:
@@ -69,9 +92,9 @@ class _Tree:
         """Bytes and moves of the best end so far, with its detours."""
         self.least = NO_LIMIT
         self.found = False
+        self.budget = Budget(STATES * state.problem.effort)
         if state.is_in_order():
             self._judge()
-        self.nodes = 0
         state.restore([unit.home for unit in state.problem.units])
         self.ruled = self._ruled(frozenset(movable))
         self.order = self._branching_order(movable)
@@ -120,7 +143,7 @@ class _Tree:
         """Whether the units under rules can get to where they are."""
         where = tuple(self.state.where[unit] for unit in self.order[: len(self.ruled)])
         if where not in self.ways:
-            self.ways[where] = has_way_by_rules(self.state, self.order[: len(self.ruled)])
+            self.ways[where] = has_way_by_rules(self.state, self.order[: len(self.ruled)], self.budget)
         return self.ways[where]
 
     def _intervals(self) -> Iterator[Limits]:
@@ -165,16 +188,19 @@ class _Tree:
             return True
         known = self.bound
         whole = False
+        left = self.max_nodes
         for budget in (*((round(roots[0][0] * factor), NO_LIMIT) for factor in BUDGETS), known):
             self.nodes, self.bound = 0, min(known, budget)
+            share = left if budget == known else left // 2
             whole = True
             for number, (least, _number, limits) in enumerate(roots):
                 if (least, 0) < self.bound:
                     self.limits = limits
-                    self.stop = self.nodes + (self.max_nodes - self.nodes) // (len(roots) - number)
+                    self.stop = self.nodes + max(0, share - self.nodes) // (len(roots) - number)
                     whole &= self._visit(0)
             if self.bound < min(known, budget) or known <= budget:
                 return whole
+            left = max(0, left - self.nodes)
         self.bound = known
         return whole
 
@@ -189,7 +215,7 @@ class _Tree:
         if self.ruled and position == len(self.ruled) and not self._has_way():
             return True
         if position == len(self.order):
-            if state.is_in_order() and not state.soft and state.are_far_enough():
+            if state.is_in_order() and not state.soft and not state.too_near():
                 self._judge()
             return True
         unit = self.order[position]
@@ -228,7 +254,7 @@ class _Tree:
         """Take an end in order for the best one, if it has a safe order and fewer bytes with its detours."""
         state = self.state
         self.least = min(self.least, state.bytes)
-        order = order_moves(state, self.bound[0] - state.bytes)
+        order = order_moves(state, self.bound[0] - state.bytes, self.budget)
         cost = (sum(step.part.bytes for step in order.steps), len(order.steps))
         if not order.left and cost < self.bound:
             self.bound = cost

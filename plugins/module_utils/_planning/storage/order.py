@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .problem import NO_LIMIT, Part
-from .sequence import Move, find_sequence
+from .sequence import Budget, Move, find_sequence
 from .state import State
 
 MAX_TRIES = 6
@@ -42,16 +42,16 @@ class Order:
     left: tuple[int, ...] = ()
 
 
-def order_moves(state: State, most_extra: int = NO_LIMIT) -> Order:
+def order_moves(state: State, most_extra: int = NO_LIMIT, budget: Budget | None = None) -> Order:
     """The steps from where the disks are to where the state has them. Sequences with `most_extra` bytes of
     parking or more need not be found.
     """
     found = _Ledger(state, set(), parks=False).run()
     if not found.left:
         return found
-    sequence = find_sequence(state, most_extra)
+    sequence = find_sequence(state, most_extra, budget)
     if sequence is not None:
-        found = _Ledger(state, set(), parks=True).follow(sequence)
+        found = _Ledger(state, set(), parks=True, mends=True).follow(sequence)
         if not found.left:
             return found
     banned: set[int] = set()
@@ -67,8 +67,12 @@ def order_moves(state: State, most_extra: int = NO_LIMIT) -> Order:
 
 
 class _Ledger:
-    def __init__(self, state: State, banned: set[int], *, parks: bool) -> None:
+    """Steps one after the other. mends: whether rules that are broken at first may be broken on the way."""
+
+    def __init__(self, state: State, banned: set[int], *, parks: bool, mends: bool = False) -> None:
         self.state, self.problem = state, state.problem
+        self.free = [mends and broken > 0 for broken in state.initially]
+        """By rule, whether nobody has to wait for it."""
         self.banned, self.parks = banned, parks
         self.goal = list(state.where)
         self.now = [unit.home for unit in self.problem.units]
@@ -193,7 +197,7 @@ class _Ledger:
         barriers: set[int] = set()
         for rule in self.problem.rules_of.get(unit, ()):
             members = self.problem.rules[rule]
-            if not members.rule.strict or members.rule.kind != "anti_affinity":
+            if not members.rule.strict or members.rule.kind != "anti_affinity" or self.free[rule]:
                 continue
             own = members.units[unit]
             for other, owners in members.units.items():

@@ -16,6 +16,7 @@ from ..errors import UnsafePlan
 from ..verify.storage import StorageExclusions, verify_storage_plan
 from .bounds import bytes_lower_bound
 from .builder import build_problem
+from .continuation import continued
 from .order import Order, order_moves
 from .problem import Problem
 from .reduction import reduce
@@ -25,6 +26,8 @@ from .state import State
 
 # How often units that have no safe order are sent elsewhere.
 MAX_DETOURS = 4
+# How often a plan that leaves something out of order is continued.
+MAX_CONTINUATIONS = 4
 
 
 def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> StoragePlan:
@@ -35,19 +38,30 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     """
     storage = policy.storage or StoragePolicy()
     left_out = policy.choices.disks_left_out
-    problem = build_problem(
-        snapshot,
-        storage,
-        policy.seed,
-        effort=policy.effort,
-        strict=policy.strict_selectors,
-        left_out=left_out,
-    )
+
+    def build(of: Snapshot) -> Problem:
+        return build_problem(
+            of,
+            storage,
+            policy.seed,
+            effort=policy.effort,
+            strict=policy.strict_selectors,
+            left_out=left_out,
+        )
+
+    problem = build(snapshot)
     search = Search(problem)
     search.run()
     least = search.least
     has_no_way = search.has_no_way
     state, order, dropped = _ordered(problem, search)
+    for _round in range(MAX_CONTINUATIONS):
+        if not order.steps or not any(state.key()[:6]):
+            break
+        more = continued(problem, state, build, _solved)
+        if more is None:
+            break
+        state, order = more
     plan = _told(problem, state, order, NoOrder(dropped, has_no_way), first_step)
     if not plan.unresolved and not state.soft:
         if least is not None:
@@ -59,6 +73,12 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
         plan = _with_proof(plan, min(bound, plan.proof.bytes), method)
     _check(snapshot, storage, problem, plan)
     return plan
+
+
+def _solved(problem: Problem) -> tuple[State, Order]:
+    search = Search(problem)
+    search.run()
+    return _ordered(problem, search)[:2]
 
 
 def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[int]]:
@@ -102,8 +122,10 @@ def _without(search: Search, order: Order) -> tuple[State, Order]:
             unit
             for unit in state.moved()
             for rule in search.problem.rules_of.get(unit, ())
-            if state.breaches(rule) > search.initially[rule] and search.problem.rules[rule].rule.strict
+            if state.breaches(rule) > state.initially[rule] and search.problem.rules[rule].rule.strict
         }
+        # Others may be too near to where they came from now.
+        left.update(state.too_near())
         if not left:
             order = order_moves(state)
             left = set(order.left)

@@ -153,12 +153,10 @@ class Remainder:
         if steps is not None:
             number = bisect_left(steps[0], need)
             return None if number == len(steps[0]) else steps[1][number]
-        rates = [
-            self.state.bytes_of[self.order[position]] / sizes[self.order[position]]
-            for position in positions
-            if sizes[self.order[position]]
-        ]
-        return int(need * min(rates) * EXACTLY) if rates else None
+        units = [self.order[position] for position in positions if sizes[self.order[position]] > 0]
+        if sum(sizes[unit] for unit in units) < need:
+            return None
+        return int(need * min(self.state.bytes_of[unit] / sizes[unit] for unit in units) * EXACTLY)
 
     def _comes(self, place: int, missing: int, position: int) -> int | None:
         """The least cost if units could be cut, rounded down."""

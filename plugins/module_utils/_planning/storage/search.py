@@ -42,7 +42,6 @@ class Search:
         self.state = State(problem)
         self.state.forbidden.update(forbidden)
         self.moves = Moves(self.state, Random(problem.seed))
-        self.initially = list(self.state.broken)
         self.least: int | None = None
         self.has_no_way = False
         self.is_best = self.is_hopeless = False
@@ -170,13 +169,9 @@ class Search:
     def _return_too_near(self) -> None:
         """Only what differs enough at the end, or did at first, may be moved."""
         state = self.state
-        for unit in state.moved():
-            one = self.problem.units[unit]
-            target = state.where[unit]
-            if not one.restoring and not state.differed(unit, target):
-                state.relocate(unit, one.home)
-                if state.differs(unit, target) and state.has_room(unit, target):
-                    state.relocate(unit, target)
+        while near := state.too_near():
+            for unit in near:
+                state.relocate(unit, self.problem.units[unit].home)
 
     def _finish(self) -> None:
         """As long as something is out of order: whatever single move, or another round, is better."""
@@ -197,7 +192,11 @@ class Search:
         """Other targets for what moves anyway, for flatter datastores, if there is a safe order then."""
         state, where = self.state, list(self.state.where)
         flatten(self.moves)
-        if state.where != where and self.is_best:
+        if state.where == where:
+            return
+        if state.too_near():
+            state.restore(where)
+        elif self.is_best:
             order = order_moves(state)
             if order.left or any(step.parking for step in order.steps):
                 state.restore(where)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from .problem import NO_LIMIT
 from .state import State
@@ -23,29 +24,36 @@ Move = tuple[int, int, bool]
 """A unit, the datastore that it moves to, and whether it only waits there."""
 
 
-def has_way_by_rules(state: State, units: Sequence[int]) -> bool:
+@dataclass(slots=True)
+class Budget:
+    """How many arrangements may still be looked at."""
+
+    states: int
+
+
+def has_way_by_rules(state: State, units: Sequence[int], budget: Budget) -> bool:
     """Whether some units can get from home to where the state has them, if space did not count and nothing
     else moved. True as well where that is not known.
     """
     moved = [unit for unit in units if state.where[unit] != state.problem.units[unit].home]
-    if len(moved) > MAX_UNITS:
+    if len(moved) > MAX_UNITS or budget.states <= 0:
         return True
     search = _Sequences(state, moved)
     search.limit = [NO_LIMIT] * len(search.limit)
-    return search.find(NO_LIMIT, MAX_STATES) is not None or search.was_cut
+    return search.find(NO_LIMIT, budget) is not None or search.was_cut
 
 
 def find_sequence(
-    state: State, most_extra: int = NO_LIMIT, most_states: int = MAX_STATES
+    state: State, most_extra: int = NO_LIMIT, budget: Budget | None = None
 ) -> list[Move] | None:
     """The moves that bring all units from home to where the state has them. None where there is no such
-    sequence with less than `most_extra` bytes of parking, where it was not found among the first
-    `most_states` arrangements, or where too many units move.
+    sequence with less than `most_extra` bytes of parking, where it was not found among as many arrangements
+    as the budget allows, or where too many units move.
     """
     units = state.moved()
     if len(units) > MAX_UNITS:
         return None
-    return _Sequences(state, units).find(most_extra, most_states)
+    return _Sequences(state, units).find(most_extra, budget or Budget(MAX_STATES))
 
 
 class _Sequences:
@@ -66,7 +74,8 @@ class _Sequences:
         self.was_cut = False
         """Whether there were more arrangements than were looked at."""
 
-    def find(self, most_extra: int, most_states: int) -> list[Move] | None:
+    def find(self, most_extra: int, budget: Budget) -> list[Move] | None:
+        most_states = min(MAX_STATES, budget.states)
         start = (self.homes, tuple(place.load for place in self.problem.places))
         queue: list[tuple[int, int, int, tuple[int, ...], tuple[int, ...]]] = [
             (0, len(self.units), 0, *start)
@@ -83,6 +92,7 @@ class _Sequences:
             if not left:
                 return self._path(came, now)
             done.add(now)
+            budget.states -= 1
             for number, place, parking in self._moves(now, load):
                 unit = self.units[number]
                 cost = extra + parking * self.state.bytes_of[unit]
@@ -158,11 +168,13 @@ class _Sequences:
         return load[place] + self.state.size(self.units[number], place) <= self.limit[place]
 
     def _is_barred(self, number: int, place: int, now: Sequence[int], *, parking: bool) -> bool:
-        """Whether another unit that may not be beside it is there."""
+        """Whether another unit that may not be beside it is there. Rules that are broken at first may be
+        broken on the way, too.
+        """
         unit = self.units[number]
         for rule in self.problem.rules_of.get(unit, ()):
             members = self.problem.rules[rule]
-            if not members.rule.strict or members.rule.kind != "anti_affinity":
+            if not members.rule.strict or members.rule.kind != "anti_affinity" or self.state.initially[rule]:
                 continue
             own = members.units[unit]
             for other, owners in members.units.items():

@@ -79,6 +79,8 @@ class State:
         self.strict = sum(n for n, rule in zip(self.broken, rules, strict=True) if rule.rule.strict)
         self.soft = sum(self.broken) - self.strict
         self.tolerated = list(self.broken)
+        self.initially = tuple(self.broken)
+        """By rule, how often it is broken before anything is moved."""
 
     def breaches(self, rule: int) -> int:
         """Anti-affinity: pairs on one datastore. Affinity: members that are not where the most are."""
@@ -204,10 +206,11 @@ class State:
             self.problem.policy.min_difference - POINTS
         )
 
-    def are_far_enough(self) -> bool:
-        """Whether each unit has left a datastore that was fuller than its target by the minimum difference,
-        or would be if the unit came back; or moved for something that asks for none.
+    def too_near(self) -> list[int]:
+        """Units that left a datastore that was not fuller than their target by the minimum difference, and
+        would not be if the unit came back; without those that move for something that asks for none.
         """
+        found = []
         for unit in self.moved():
             one, target = self.problem.units[unit], self.where[unit]
             if one.restoring or self.differed(unit, target):
@@ -216,8 +219,8 @@ class State:
             far = self.differs(unit, target)
             self.relocate(unit, target)
             if not far:
-                return False
-        return True
+                found.append(unit)
+        return found
 
     def _points(self, load: int, place: int) -> float:
         return 100 * load / self.capacity[place] if self.capacity[place] else 0.0
