@@ -58,6 +58,7 @@ INTERNAL = frozenset(
     {
         "balance_again",
         "balance_block",
+        "balance_disks_earlier",
         "balance_disks_now",
         "balance_disks_of_run",
         "balance_earlier",
