@@ -150,12 +150,13 @@ def _in_order(storage: StorageView) -> list[PlaceView]:
     if len(places) <= FEW:
         return places
 
-    def matters(place: PlaceView) -> int:
+    def matters(place: PlaceView) -> tuple[int, float]:
+        fullest = max(value or 0.0 for value in place.percent)
         if any(place.too_full) or place.leaves:
-            return 0
+            return 0, -fullest
         if place.percent[0] != place.percent[1] or place.disks[0] != place.disks[1]:
-            return 1
-        return 2 if place.remarks else 3
+            return 1, -fullest
+        return (2 if place.remarks else 3), -fullest
 
     return sorted(places, key=matters)
 
@@ -224,7 +225,8 @@ def _tags(place: PlaceView, storage: StorageView, changes: bool) -> Iterator[tup
         if not left:
             yield ("becomes empty" if place.disks[0] else "is empty"), "good"
         elif left is not None:
-            yield f"{count(left, 'disk')} left on it" if changes else "to be emptied", "warn"
+            stays = "to be emptied" if storage.policy else "in maintenance"
+            yield f"{count(left, 'disk')} left on it" if changes else stays, "warn"
 
 
 def _heads(changes: bool) -> tuple[object, ...]:

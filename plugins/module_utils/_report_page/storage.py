@@ -349,7 +349,7 @@ def _says(store: Datastore, hosts: dict[str, str]) -> str:
 
 def _remarks(place: Place, policy: StoragePolicy | None) -> Iterator[str]:
     store = place.datastore
-    if place.leaves:
+    if place.leaves and policy is not None:
         yield f"to be emptied: {place.leaves}"
     elif store.maintenance:
         yield "in maintenance mode"

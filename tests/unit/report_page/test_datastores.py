@@ -522,3 +522,16 @@ def test_headroom_is_that_of_the_end_with_the_disks_there() -> None:
     ended = snapshot_after_run(given.snapshot, run.plan, run.outcome)
     places = {guest.id: [disk.datastore for disk in guest.disks] for guest in ended.guests}
     assert places == {guest.id: [disk.datastore for disk in guest.disks] for guest in after.guests}
+
+
+def test_of_many_datastores_those_that_are_wrong_or_full_stand_first() -> None:
+    snapshot = generate_storage(StorageShape(datastores=20, disks=60, seed=2, maintenance=1))
+    found = section(Given(snapshot=snapshot))
+
+    first, *others = found.meters
+    assert (first.place.name, first.tags) == ("ds01", (("in maintenance", "warn"),))
+    assert first.place.remarks == ("in maintenance mode",)
+    shares = [meter.before or 0 for meter in others]
+    assert shares == sorted(shares, reverse=True)
+    # The table has them in the order of the cluster.
+    assert [row[0] for row in found.rows] == [store.name for store in snapshot.datastores]
