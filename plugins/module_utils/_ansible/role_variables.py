@@ -168,6 +168,7 @@ INTERNAL = frozenset(
         "place_failures",
         "place_found",
         "place_located",
+        "place_of",
         "place_message",
         "place_misplaced",
         "place_new",
