@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--ca", help="certificates that the platform's is checked with")
     parser.add_argument("--snapshot", help="the file of platform rehearsal")
     parser.add_argument("--exclude", default="", help="expression for guests that stay where they are")
+    parser.add_argument("--storage", action="store_true", help="balance datastores, too, up to 80 percent")
     parser.add_argument("--apply", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -37,11 +38,18 @@ def main() -> int:
     if options.exclude:
         policy["exclude"] = {"guests": {"where": options.exclude}}
 
-    snapshot = evenkeel.read(connection)
+    if options.storage:
+        policy["storage"] = {"utilisation": 80, "reserve": "20G"}
+
+    snapshot = evenkeel.read(connection, storage=options.storage)
     plan = evenkeel.plan(snapshot, policy)
     for step in plan.migrations:
         print(f"{step.step}. {step.guest.name}: {step.source} to {step.target}, because it {step.why}")
-    print(f"{plan.status}: {len(plan.migrations)} migrations")
+    moves = plan.storage.moves if plan.storage else ()
+    for move in moves:
+        what = f"{', '.join(move.disks)} of {move.guest.name}"
+        print(f"{move.step}. {what}: {move.source} to {move.target}, because it {move.why}")
+    print(f"{plan.status}: {len(plan.migrations)} migrations, {len(moves)} disk moves")
 
     # Ctrl-C starts nothing new and waits for the migrations under way.
     stop = evenkeel.Stop()
@@ -56,14 +64,20 @@ def main() -> int:
     )
     for one in outcome.migrations:
         print(f"{one.guest.name}: {one.result} {one.why}".rstrip())
+    for moved in outcome.disk_moves:
+        print(f"{', '.join(moved.disks)} of {moved.guest.name}: {moved.result} {moved.why}".rstrip())
+        for copy in moved.left_behind:
+            print(f"  left behind: {copy}")
     print(f"{outcome.status} after {outcome.seconds:.0f} s")
     return 0 if outcome.status in ("done", "planned") else 1
 
 
 def show(progress: evenkeel.Progress) -> None:
-    ended = sum(progress.ended.values())
-    under_way = ", ".join(moving.guest for moving in progress.moving)
-    print(f"{ended} ended, {progress.left} left, under way: {under_way or 'none'}", file=sys.stderr)
+    # Disks have their turn after the migrations.
+    now = progress.disks or progress
+    ended = sum(now.ended.values())
+    under_way = ", ".join(moving.guest for moving in now.moving)
+    print(f"{ended} ended, {now.left} left, under way: {under_way or 'none'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def test_the_example_on_a_file(snapshot_path: Path) -> None:
     assert (applied.returncode, "done after" in applied.stdout) == (0, True), applied.stderr
     assert "0 left, under way: none" in applied.stderr
     again = example(*options, "--apply")
-    assert again.stdout.splitlines()[0] == "balanced: 0 migrations"
+    assert again.stdout.splitlines()[0] == "balanced: 0 migrations, 0 disk moves"
     wrong = example(*options, "--exclude", "tgas")
     assert (wrong.returncode, wrong.stderr.startswith("error: policy.exclude.guests.where:")) == (1, True)
 

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils import evenkeel
 
-FILES = Path(__file__).parents[3] / "playbooks" / "files"
+ROOT = Path(__file__).parents[3]
+FILES = ROOT / "playbooks" / "files"
 POLICY: dict[str, Any] = {"goal": "storage", "effort": 4, "storage": {"utilisation": 80, "reserve": "50G"}}
 QUICK = evenkeel.Execution(poll_interval=0.01)
 
@@ -95,3 +99,16 @@ def test_a_plan_of_what_if_moves_disks_on_paper_only(connection: evenkeel.Connec
         evenkeel.apply(connection, plan)
     with pytest.raises(evenkeel.EvenKeelError, match=r"what_if.datastores_removed\[0\]: no datastore has"):
         evenkeel.plan(snapshot, POLICY, what_if={"datastores_removed": ["nfs44"]})
+
+
+def test_the_example_moves_disks_and_names_what_stays(connection: evenkeel.Connection) -> None:
+    path = Path(connection.rehearsal_path or "")
+    fault = {"bandwidth": 10**13, "faults": [{"guest": "103", "what": "delete"}]}
+    path.with_name("cluster.storage.json").write_text(json.dumps(fault), encoding="utf-8")
+    command = [sys.executable, str(ROOT / "docs" / "examples" / "balance.py"), "rehearsal"]
+    options = ["--snapshot", str(path), "--storage", "--apply"]
+    done = subprocess.run(command + options, capture_output=True, text=True, env={**os.environ}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1. scsi0, scsi1 of mail-1: nfs1 to nfs6, because it takes nfs1 from" in done.stdout
+    assert "scsi0, scsi1 of mail-1: migrated" in done.stdout
+    assert "  left behind: " in done.stdout
