@@ -23,7 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.modules import report
-from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, planned
+from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, disk_run, planned
 
 SNAPSHOT, PLAN = (document.to_json() for document in planned(SMALL, {"max_spread": 12}))
 
@@ -87,6 +87,24 @@ def test_documents_may_be_files(tmp_path: Path) -> None:
     )
     assert files["sections"][:3] == ["summary", "picture", "migrations"]
     assert not written(tmp_path, snapshot=SNAPSHOT, plan=PLAN)["changed"]
+
+
+def test_datastores_and_disk_moves_are_sections_of_their_own(tmp_path: Path) -> None:
+    given, _after = disk_run()
+    assert given.snapshot is not None
+    assert given.plan is not None
+    assert given.outcome is not None
+    documents = {
+        name: json.loads(json.dumps(document.to_json()))
+        for name, document in (
+            ("snapshot", given.snapshot), ("plan", given.plan), ("outcome", given.outcome),
+        )
+    }  # fmt: skip
+
+    assert written(tmp_path, **documents)["sections"] == [
+        "summary", "datastores", "disk-moves", "picture", "undone", "headroom",
+    ]  # fmt: skip
+    assert "half a copy of scsi0: nfs6" in (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
