@@ -100,8 +100,8 @@ def _offer_to_finish(app: ConsoleApp, session: Session) -> None:
             [
                 f"It was started by {past.who.get('user', 'somebody')} on {past.who.get('controller', '?')},"
                 " and its process has ended before the run did.",
-                "Finish it: its plan is applied on. What was moved already is not moved again, and migrations"
-                " that still run are watched. If the cluster has changed, nothing is started.",
+                "Finish it: its plan is applied on. What was moved already is not moved again, and what still"
+                " runs is watched. If the cluster has changed, nothing is started.",
                 "Plan anew: by what the cluster is like now.",
             ],
             [Answer("finish", "Finish it"), Answer("plan", "Plan anew", safe=True)],

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,11 @@ from ansible_collections.evenkeel.cluster.tests.support.console import (
     NORMAL,
     SMALLEST,
     drive,
+    inventory_file,
     rehearsal_session,
     screen_text,
     session_with,
+    terminal,
     until,
 )
 
@@ -162,6 +166,61 @@ def test_a_run_of_disk_moves_is_watched_paused_stopped_and_kept_in_the_history(t
     now = homes(tmp_path)
     assert now != before
     assert now.keys() == before.keys()
+
+
+def test_in_a_terminal_a_run_is_finished_after_a_kill_and_a_datastore_is_emptied(tmp_path: Path) -> None:
+    example(tmp_path, SLOW)
+    before = homes(tmp_path)
+    variables = {
+        "balance_platform": "rehearsal",
+        "balance_rehearsal_path": str(tmp_path / "cluster.json"),
+        "balance_poll_interval": "0.05",
+        **{f"balance_{name}": value for name, value in SDRS.items()},
+    }
+    inventory = inventory_file(tmp_path, {"prod": variables})
+    with terminal(tmp_path, "-i", str(inventory)) as console:
+        console.until("out of band")
+        console.press("Enter")
+        console.until("1 Hosts")
+        console.press("p")
+        console.until("balanced by")
+        console.press("a")
+        console.until("Apply the plan to prod?")
+        console.press("Left", "Enter")
+        console.until(lambda text: "migrated in" in text and "waits" in text)
+        os.kill(console.pid(), signal.SIGKILL)
+        console.until("The console has ended with 137.")
+
+    (tmp_path / "tmux").unlink(missing_ok=True)
+    set_bandwidth(tmp_path, QUICK)
+    with terminal(tmp_path, "-i", str(inventory)) as console:
+        console.until("was interrupted")
+        console.press("Enter")
+        console.until("1 Hosts")
+        console.press("p")
+        # Not the notification, which says nearly the same as the question.
+        console.until("Plan anew: by what the cluster is like now.")
+        console.press("Left", "Enter")
+        shown = console.until(lambda text: "done in" in text)
+        assert "waits" not in shown
+        console.press("Escape")
+        console.until("1 Hosts")
+        console.press("6")
+        # Read again after the run.
+        console.until(lambda text: "nfs3" in text and "in order" in text)
+        console.press("Down", "Down", "e")
+        console.until("evacuate nfs3")
+        console.until("The check has found no obstacle.")
+        assert "nfs3" in homes(tmp_path).values()
+        console.press("a")
+        console.until("Empty datastore nfs3 of prod?")
+        console.press("Left", "Enter")
+        console.until("Done.")
+        console.press("q")
+        console.until("The console has ended with 0.")
+    now = homes(tmp_path)
+    assert now.keys() == before.keys()
+    assert "nfs3" not in now.values()
 
 
 @pytest.mark.parametrize(
