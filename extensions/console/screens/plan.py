@@ -26,6 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
     ClusterState,
+    Migration,
     Plan,
     StoragePlan,
 )
@@ -362,7 +363,7 @@ class PlanScreen(ConsoleScreen):
                 yield "Planning …"
             return
         yield from headlines(desk.plan)
-        if desk.plan.policy.goal != "storage":
+        if desk.plan.policy.goal != "storage" or desk.plan.migrations:
             yield figures(desk.plan)
         if desk.plan.storage is not None:
             yield storage_figures(desk.plan.storage)
@@ -453,7 +454,7 @@ def headlines(plan: Plan) -> Iterator[str]:
     of_storage = "" if plan.storage is None else storage_lines(plan.storage)[0]
     if plan.storage is not None and plan.storage.moves:
         of_storage += f", at least {duration(running.least_seconds(plan.storage, plan.policy))}"
-    if plan.policy.goal != "storage":
+    if plan.policy.goal != "storage" or plan.migrations:
         text = plan_report(plan)[0].partition(": ")[2]
         if plan.migrations and plan.proof.seconds:
             text += f", about {duration(plan.proof.seconds)}"
@@ -503,7 +504,9 @@ def _row(plan: Plan, line: Line) -> list[Text]:
     style = "dim" if line.left_out else "cyan" if line.pinned else ""
     if line.not_there:
         mark = "not to"
-    size = step.cost.memory if step is not None else move.bytes if move is not None else None
+    size = None if move is None else move.bytes
+    if step is not None:
+        size = step.cost.memory + step.cost.disks
     one = step or move
     return [
         plain(mark, style),
@@ -531,9 +534,11 @@ def _wave(plan: Plan, line: Line) -> int | None:
 
 
 def _why(line: Line) -> str:
-    step = line.migration or line.move
-    if step is not None:
-        return step.why
+    if line.migration is not None:
+        along = disks_along(line.migration)
+        return f"{along}; {line.migration.why}" if along else line.migration.why
+    if line.move is not None:
+        return line.move.why
     if line.not_there:
         where = "moved to this datastore" if line.disks else "migrated to this host"
         return f"not {where}, by choice"
@@ -560,9 +565,21 @@ def _detail(plan: Plan, line: Line) -> Iterator[str]:
     after = f", after step {', '.join(map(str, step.after))}" if step.after else ""
     yield (
         f"Step {step.step}, wave {step.wave}{after}: {step.guest.name} ({step.guest.id}), {step.kind},"
-        f" {step.cost.memory / GIB:.1f} GiB, about {duration(step.cost.seconds)}"
+        f" {_sizes(step)}, about {duration(step.cost.seconds)}"
     )
-    yield step.why
+    yield _why(line)
+
+
+def _sizes(step: Migration) -> str:
+    memory = f"{step.cost.memory / GIB:.1f} GiB"
+    return f"{memory} and {step.cost.disks / GIB:.1f} GiB of disks" if step.cost.disks else memory
+
+
+def disks_along(step: Migration) -> str:
+    """Where its disks go, of a guest that is migrated for them."""
+    if not step.cost.disks:
+        return ""
+    return f"disks {', '.join(f'{source} → {target}' for source, target in step.storage.items())}"
 
 
 def _percent_after(storage: StoragePlan, name: str) -> float | None:
@@ -605,7 +622,7 @@ def _undone(plan: Plan) -> list[Entry]:
     entries += [("broken after", f"{one.rule}: {one.detail}") for one in plan.after.violations]
     entries += [("note", text) for text in plan.notices]
     entries.append(("", ""))
-    if plan.policy.goal != "storage":
+    if plan.policy.goal != "storage" or plan.migrations:
         entries += _proof(plan)
     if plan.storage is not None:
         entries += _undone_storage(plan.storage)

@@ -117,7 +117,7 @@ def what_happens(session: Session, plan: Plan) -> list[str]:
         lines.append(f"At most {most / GIB:.1f} GiB of disks are copied at once.")
     disks = sum(bool(step.storage) for step in plan.migrations)
     if disks:
-        lines.append(f"{disks} of the migrations copy disks, which takes longer than this estimate.")
+        lines.append(f"{disks} of the migrations copy disks, which may take longer than this estimate.")
     undone = len(plan.unresolved) + len(plan.storage.unresolved if plan.storage is not None else ())
     if undone:
         lines.append(f"It leaves {counted(undone, 'thing')} undone.")
