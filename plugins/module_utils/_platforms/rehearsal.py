@@ -402,9 +402,11 @@ def _inactive(host: Host) -> str:
 
 
 def _unfit(guest: Guest, target: Host, storage: Mapping[str, str]) -> Objection | None:
-    if not guest.migratable:
-        blockers = ", ".join(guest.blockers) or "the platform does not say why"
-        passing = bool(guest.blockers) and _PASSING.issuperset(guest.blockers)
+    # Disks that are sent to a datastore by name are copied.
+    stays = [blocker for blocker in guest.blockers if blocker != "local_disk" or not storage]
+    if not guest.migratable and (stays or not guest.blockers):
+        blockers = ", ".join(stays) or "the platform does not say why"
+        passing = bool(stays) and _PASSING.issuperset(stays)
         return Objection(f"the guest can't be migrated: {blockers}", passing)
     if guest.targets is not None and target.id not in guest.targets:
         return Objection(f"the guest can be migrated to {', '.join(guest.targets) or 'no host'} only")

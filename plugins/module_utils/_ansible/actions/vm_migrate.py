@@ -262,7 +262,7 @@ def _disk_numbers(
     """Of the moves of disks; nothing where the plan has none."""
     if not _bytes(work):
         return {}
-    ends = (*outcome.migrations, *outcome.disk_moves)
+    ends: list[MigrationOutcome | DiskMoveOutcome] = [*outcome.migrations, *outcome.disk_moves]
     return {
         "disk_moves": outcome.disk_counts(),
         "disk_moves_by_kind": disk_results_by_kind(outcome, {one.step: one.kind for one in work.disk_moves}),

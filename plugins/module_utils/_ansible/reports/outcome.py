@@ -62,11 +62,8 @@ def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
     """Bytes of the disks that were moved, or would be, with their guest or without; `sizes` by step of the
     plan.
     """
-    return sum(
-        sizes.get(one.step, 0)
-        for one in (*outcome.migrations, *outcome.disk_moves)
-        if one.result in ("migrated", "planned")
-    )
+    ends: list[MigrationOutcome | DiskMoveOutcome] = [*outcome.migrations, *outcome.disk_moves]
+    return sum(sizes.get(one.step, 0) for one in ends if one.result in ("migrated", "planned"))
 
 
 def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:

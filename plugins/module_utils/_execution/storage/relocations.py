@@ -93,7 +93,7 @@ class RelocationCheck:
     layout: Layout
     limits: DiskMoveJob
     check_mode: bool = False
-    _seen: set[tuple[int, str]] = field(default_factory=set)
+    _seen: set[tuple[int, str, str]] = field(default_factory=set)
 
     @property
     def settling_seconds(self) -> float:
@@ -117,7 +117,8 @@ class RelocationCheck:
             judged = disk_preflight(move, now, self.limits, [*arriving, *coming])
             if judged.answer == "there":
                 return PreflightResult("drop", f"disk {move.disks[0]} is on {move.target} already")
-            if judged.answer == "wait" and not any(_touches(move, other) for other in arriving):
+            settles = not self.check_mode and any(_touches(move, other) for other in arriving)
+            if judged.answer == "wait" and not settles:
                 return PreflightResult("drop", judged.why)
             if judged.answer != "go":
                 return judged
@@ -137,7 +138,7 @@ class RelocationCheck:
         wanted = [
             one
             for one in ended
-            if (one.step, one.result) not in self._seen
+            if (one.step, one.result, one.why) not in self._seen
             and one.step in known
             and (one.result in SUCCESSFUL or one.task is not None)
             and self.layout.moves(known[one.step])
@@ -152,7 +153,8 @@ class RelocationCheck:
                 continue
             is_last = last.get(one.guest.id, one.step) == one.step
             revised = self._revised(one, known[one.step], guest, is_last=is_last)
-            self._seen |= {(one.step, one.result), (one.step, revised.result)}
+            # A guest that is on its target may be called migrated again afterwards, and is looked at again.
+            self._seen |= {(end.step, end.result, end.why) for end in (one, revised)}
             if revised != one:
                 found.append(revised)
         return found
