@@ -250,3 +250,27 @@ def test_a_datastore_is_emptied_wholly_or_not_unless_the_rest_may_stay(tmp_path:
     assert code == 0, words
     assert "datastore nfs3 is not empty: 1 disk cannot leave it" in words
     assert (disks_on("nfs1"), disks_on("nfs3")) == (before[0], 1)
+
+
+def test_a_run_after_which_a_datastore_is_not_empty_fails(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    snapshot = json.loads((ROOT / "playbooks" / "files" / "example-datastores.json").read_text())
+    path.write_text(json.dumps(snapshot))
+    plan = tmp_path / "plan.json"
+    given = {
+        "balance_preset": "sdrs",
+        "balance_effort": 1,
+        "balance_evacuate_datastores": ["nfs3"],
+        "balance_plan_path": str(plan),
+    }
+    code, words = play("balance", path, "--tags", "plan", **given)
+    assert code == 0, words
+    # Somebody else fills what the plan counts on.
+    first = next(move for move in json.loads(plan.read_text())["storage"]["moves"] if move["from"] == "nfs3")
+    for place in snapshot["datastores"]:
+        place["free"] = 0 if place["id"] == first["to"] else place["free"]
+    path.write_text(json.dumps(snapshot))
+    code, words = play("balance", path, "--tags", "migrate", **given)
+    assert code == 2, words
+    assert " moves off the datastores nfs3 were not done: " in words
+    assert f"datastore {first['to']} has too little free space" in words
