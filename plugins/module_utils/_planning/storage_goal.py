@@ -9,7 +9,7 @@ relocated: to another host together with these disks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -18,19 +18,30 @@ from .._model.plan import Migration, Plan, Proof, StoragePlan
 from .._model.policy.policy import Policy
 from .._model.policy.storage import StoragePolicy
 from .._model.snapshot import Rule, Snapshot
+from .._model.text.wording import listed
 from .model.rules import resolve_rules
 from .report.cluster_state import present_state
 from .report.notices import unread_notices
 from .snapshots.after_migrations import snapshot_after
 from .storage.builder import build_problem
 from .storage.planner import plan_storage
-from .storage.relocations import Relocation, choose_relocations, undone, without_disks
+from .storage.relocations import (
+    Relocation,
+    choose_relocations,
+    could_go,
+    has_others,
+    undone,
+    without_disks,
+)
 from .verify.relocations import relocation_defects
 from .verify.storage import StorageExclusions
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 # Platforms that move no disks between datastores, with their names for people.
 NO_DISK_MOVES: Final = {"vmmanager": "VMmanager"}
+# What a guest may be migrated for.
+MUST = frozenset({"datastore_full", "datastore_not_empty", "rule_broken"})
+MAX_NAMES = 5
 NO_MIGRATION = "goal storage migrates no guest"
 
 
@@ -49,7 +60,7 @@ def with_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan
     """
     if policy.storage is not None and snapshot.platform in NO_DISK_MOVES:
         return _without_disk_moves(snapshot, policy, hosts)
-    if policy.storage is not None and policy.storage.relocate:
+    if policy.storage is not None and policy.storage.relocate and has_others(snapshot):
         relocated = _relocated(snapshot, policy, policy.storage, hosts)
         if relocated is not None:
             return relocated
@@ -91,9 +102,23 @@ def _without_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> 
 
 def _with_disk_moves(snapshot: Snapshot, policy: Policy, found: Plan) -> Plan:
     first = 1 + max((migration.step for migration in found.migrations), default=0)
-    storage = plan_storage(snapshot_after(snapshot, found), policy, first)
+    after = snapshot_after(snapshot, found)
+    storage = plan_storage(after, policy, first)
+    wanted = policy.storage
+    if wanted is not None and not wanted.relocate and MUST & {item.code for item in storage.unresolved}:
+        storage = replace(storage, notices=(*storage.notices, *_who_could_go(after, policy, storage)))
     status = storage.status if policy.goal == "storage" else _status(found, storage)
     return replace(found, storage=storage, status=status)
+
+
+def _who_could_go(snapshot: Snapshot, policy: Policy, planned: StoragePlan) -> Iterator[str]:
+    names = could_go(snapshot, policy, planned) if has_others(snapshot) else ()
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        yield (
+            f"{listed(names, MAX_NAMES)} could go to another host with all disks, and {verb} not migrated, "
+            "because storage.relocate is false"
+        )
 
 
 def _status(found: Plan, storage: StoragePlan) -> Status:

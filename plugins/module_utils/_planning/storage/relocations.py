@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..._model.datastores import datastores_of
 from ..._model.disk_moves import MovedDisks, freed_by, snapshot_after_disk_moves
 from ..._model.loads import guest_load, guest_used
 from ..._model.plan import Plan, StoragePlan
@@ -50,6 +51,27 @@ class Relocation:
     arrivals: Mapping[str, int]
     bytes: int
     why: str
+
+
+def has_others(snapshot: Snapshot) -> bool:
+    """Whether any host has a datastore that another one does not have: otherwise there is no reason to go."""
+    seen = {frozenset(places) for places in _places_of_hosts(snapshot).values()}
+    return len(seen) > 1
+
+
+def _places_of_hosts(snapshot: Snapshot) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {host.id: set() for host in snapshot.hosts}
+    for place in datastores_of(snapshot):
+        for host in place.hosts:
+            found.setdefault(host, set()).add(place.id)
+    return {host: frozenset(places) for host, places in found.items()}
+
+
+def could_go(snapshot: Snapshot, policy: Policy, planned: StoragePlan) -> list[str]:
+    """Names of the guests for which another host has datastores, as far as that is seen without the planner
+    for hosts.
+    """
+    return sorted(one.guest.name for one in _Candidates(snapshot, policy, planned).choose(()))
 
 
 def undone(snapshot: Snapshot, policy: Policy, planned: StoragePlan | None = None) -> tuple[int, int, int]:
@@ -197,6 +219,11 @@ class _Candidates:
         for number in range(len(self.guests)):
             for place in self._homes_left(number):
                 self.on.setdefault(place, []).append(number)
+        having = _places_of_hosts(snapshot)
+        # By host, those that have a datastore which it does not have: the others are no better.
+        self.beyond = {
+            one: tuple(host for host in self.open if not having[host.id] <= having[one]) for one in self.hosts
+        }
         self.stay = self._staying()
         self.members = self._members()
         self.apart: dict[int, list[int]] = {}
@@ -387,7 +414,7 @@ class _Candidates:
         groups: dict[str, list[Disk]] = {}
         for disk in guest.disks:
             groups.setdefault(disk.datastore, []).append(disk)
-        for host in self.open:
+        for host in self.beyond[guest.host]:
             if host.id == guest.host or (guest.id, host.id) in refused or not ledger.has_memory(guest, host):
                 continue
             found = self._option(want, guest, host, groups, ledger)

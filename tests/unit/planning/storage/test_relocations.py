@@ -172,6 +172,10 @@ def test_no_guest_is_migrated_unless_the_policy_says_so() -> None:
     assert found.migrations == ()
     assert found.storage is not None
     assert [item.code for item in found.storage.unresolved] == ["datastore_not_empty"]
+    assert any(
+        text.startswith("g0, g1, g2 could go") and "storage.relocate is false" in text
+        for text in found.storage.notices
+    )
 
 
 def test_a_datastore_of_the_same_host_is_preferred() -> None:
