@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._execution.job import MigrationJob
 from .._execution.progress import Progress
 from .._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome, Result
 from .._model.placement import Placement
-from .._model.plan import Plan, StoragePlan
+from .._model.plan import DiskMove, Migration, Plan, StoragePlan
 from .log import Level, Log
 
 _LEVEL_OF_RESULT: Mapping[Result, Level] = {
@@ -272,5 +272,7 @@ class RunEvents:
         return host if self._work is None else self._work.names.get(host, host)
 
     def _guest_id(self, step: int) -> str | None:
-        steps = () if self._work is None else (*self._work.migrations, *self._work.disk_moves)
+        steps: Sequence[Migration | DiskMove] = ()
+        if self._work is not None:
+            steps = (*self._work.migrations, *self._work.disk_moves)
         return next((one.guest.id for one in steps if one.step == step), None)
