@@ -220,6 +220,21 @@ def test_a_copy_that_fails_fails_the_module_and_says_which(
     assert any(line.startswith("  1 failed (disks)") for line in kept["report"])
 
 
+def test_a_rollback_copies_the_same_bytes_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, monkeypatch)
+    plan = world.plan()["plan"]
+    moves = {one["step"]: one for one in plan["storage"]["moves"]}
+    fault = {"guest": moves[max(moves)]["guest"]["id"], "what": "copy", "percent": 90}
+    tmp_path.joinpath("cluster.storage.json").write_text(json.dumps({"bandwidth": 10**14, "faults": [fault]}))
+    over = ended(
+        "vm_migrate", {**world.options, "plan": plan, "on_failure": "rollback"}, monkeypatch, {}
+    ).result
+    sizes = {(one["guest"]["id"], *one["disks"]): one["bytes"] for one in moves.values()}
+    copied = [one for one in over["outcome"]["disk_moves"] if one["result"] == "migrated"]
+    assert any(one["step"] not in moves for one in copied)
+    assert over["summary"]["bytes_copied"] == sum(sizes[one["guest"]["id"], *one["disks"]] for one in copied)
+
+
 def test_a_datastore_that_fills_up_between_plan_and_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from ..._model.text.wording import readable
 from .plan import GIB, datastores_table, host_name, hosts_table, table
 
 _WELL = ("migrated", "already_there", "planned")
+_COPIED = ("migrated", "planned")
 
 
 def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
@@ -60,10 +61,15 @@ def percents(state: StorageState) -> dict[str, float | None]:
 
 def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
     """Bytes of the disks that were moved, or would be, with their guest or without; `sizes` by step of the
-    plan.
+    plan. A step that no plan has is one of a rollback: the same disks are copied once more.
     """
-    ends: list[MigrationOutcome | DiskMoveOutcome] = [*outcome.migrations, *outcome.disk_moves]
-    return sum(sizes.get(one.step, 0) for one in ends if one.result in ("migrated", "planned"))
+    planned = {(one.guest.id, one.disks): sizes[one.step] for one in outcome.disk_moves if one.step in sizes}
+    migrated = sum(sizes.get(one.step, 0) for one in outcome.migrations if one.result in _COPIED)
+    return migrated + sum(
+        sizes[one.step] if one.step in sizes else planned.get((one.guest.id, one.disks), 0)
+        for one in outcome.disk_moves
+        if one.result in _COPIED
+    )
 
 
 def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
