@@ -102,7 +102,7 @@ class StoragePolicy:
     min_difference: Annotated[
         Percent,
         "Minimum difference in use between the source and the target of a move, in percentage points. Moves "
-        "for rules, and off a datastore that is emptied, need none.",
+        "for rules, and off a datastore that is emptied, need none, nor do those that make room for them.",
     ] = 5
     reserve: Annotated[
         int, Bounds(least=0), SIZE, "Space that is kept free on every datastore, such as V(50G)."

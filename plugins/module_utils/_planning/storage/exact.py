@@ -20,8 +20,9 @@ from .sequence import Budget, has_way_by_rules
 from .state import FINE, State
 
 MAX_UNITS = 80
-# By effort, for all passes together; of what is left each pass but the last takes half.
-NODES = 5000
+# By effort, for all passes together. Of what is left each pass but the last takes a third, and so does each
+# interval of a band but the last two.
+NODES = 8000
 # By effort, arrangements of units that are on their way, for all ends together.
 STATES = 2000
 # Bytes of the ends that are looked at first, by the bound for them.
@@ -191,12 +192,12 @@ class _Tree:
         left = self.max_nodes
         for budget in (*((round(roots[0][0] * factor), NO_LIMIT) for factor in BUDGETS), known):
             self.nodes, self.bound = 0, min(known, budget)
-            share = left if budget == known else left // 2
+            share = left if budget == known else left // 3
             whole = True
             for number, (least, _number, limits) in enumerate(roots):
                 if (least, 0) < self.bound:
                     self.limits = limits
-                    self.stop = self.nodes + max(0, share - self.nodes) // (len(roots) - number)
+                    self.stop = self.nodes + max(0, share - self.nodes) // min(3, len(roots) - number)
                     whole &= self._visit(0)
             if self.bound < min(known, budget) or known <= budget:
                 return whole

@@ -138,12 +138,11 @@ class Reasons:
         if kind == "latency":
             latency = source.datastore.latency or 0
             return f"takes I/O off {name}, whose latency is {latency:g} ms"
-        return f"takes {name} {self._percents(source.datastore.id)}"
-
-    def _percents(self, identity: str) -> str:
-        now = self.before.datastores[identity].percent or 0.0
-        then = self.after.datastores[identity].percent or 0.0
-        return f"from {now:.1f} % to {then:.1f} %"
+        now = self.before.datastores[source.datastore.id].percent or 0.0
+        then = self.after.datastores[source.datastore.id].percent or 0.0
+        if then > now:
+            return f"makes room on {name} for other disks"
+        return f"takes {name} from {now:.1f} % to {then:.1f} %"
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,14 @@ class State:
 
     def too_near(self) -> list[int]:
         """Units that left a datastore that was not fuller than their target by the minimum difference, and
-        would not be if the unit came back; without those that move for something that asks for none.
+        would not be if the unit came back; without those that move for something that asks for none, or make
+        room for such units.
         """
         found = []
+        served = {self.where[unit] for unit in self.moved() if self.problem.units[unit].restoring}
         for unit in self.moved():
             one, target = self.problem.units[unit], self.where[unit]
-            if one.restoring or self.differed(unit, target):
+            if one.restoring or one.home in served or self.differed(unit, target):
                 continue
             self.relocate(unit, one.home)
             far = self.differs(unit, target)

@@ -29,6 +29,7 @@ HOLDS_DISKS = (
     "template", "vsphere_pod",
 )  # fmt: skip
 NEEDS_DIFFERENCE = ("space", "latency", "level")
+NEEDS_NO_DIFFERENCE = ("evacuate", "placement", "rule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +327,7 @@ class _Replay:
 
     def _kind_defects(self, move: DiskMove, guest: Guest, home: str, target: Datastore) -> Iterator[str]:
         if move.kind in NEEDS_DIFFERENCE:
-            if not self._differ(move, home, target.id):
+            if not self._differ(move, home, target.id) and not self._makes_room(home):
                 yield "source and target do not differ by the minimum difference"
         elif move.kind == "evacuate":
             if not (home in self.barred.emptied or self.places[home].maintenance):
@@ -336,6 +337,10 @@ class _Replay:
                 yield "placement allows its datastore"
         elif move.kind == "rule" and not self._in_broken_rule(guest, home):
             yield "no rule of it is broken"
+
+    def _makes_room(self, home: str) -> bool:
+        """Whether something comes there that has to move, so that what leaves makes room for it."""
+        return any(move.target == home and move.kind in NEEDS_NO_DIFFERENCE for move in self.moves)
 
     def _differ(self, move: DiskMove, home: str, target: str) -> bool:
         """Whether the source is fuller than the target by the minimum difference: at first, or when all but

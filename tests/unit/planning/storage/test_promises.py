@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.evenkeel.cluster.benchmarks.storage import small_cluster
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.builder import build_problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.planner import plan_storage
@@ -75,8 +76,20 @@ def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
     policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": POLICIES[seed % 6]})
     plan = plan_storage(snapshot, policy)
     again = plan_storage(paper_end(snapshot, plan), policy)
-    if plan.status == "balanced":
-        assert (again.status, again.moves) == ("balanced", ())
+    assert again.moves == ()
+    assert (again.status == "balanced") is (plan.status == "balanced")
+
+
+def test_what_makes_room_for_an_evacuation_needs_no_difference() -> None:
+    snapshot = generate_storage(small_cluster(144))
+    policy = Policy.from_json({"goal": "storage", "storage": {}})
+    plan = plan_storage(snapshot, policy)
+    used = {name: place.percent or 0.0 for name, place in plan.before.datastores.items()}
+    near = [
+        move for move in plan.moves if move.kind != "evacuate" and used[move.source] - used[move.target] < 5
+    ]
+    assert {move.why for move in near} == {"makes room on ds03 for other disks"}
+    assert plan_storage(paper_end(snapshot, plan), policy).moves == ()
 
 
 def test_the_same_snapshot_gives_the_same_plan() -> None:
