@@ -37,6 +37,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "linked_clone": "it is a linked clone, or a disk of it is: make a full clone of it",
     "local_disk": "a disk is on a datastore that no other host has: move the disk to a shared one",
     "locked": "the platform or a backup has locked it: wait until the task ends, or release the lock",
+    "maintenance_window": "its host is in a maintenance window of the policy: wait until that is over",
     "nested_virtualization": "nested virtualization is on: switch it off, and restart the guest",
     "not_readable": "the platform does not show all of its configuration: look at it there",
     "orphaned": "its host does not know it any more: remove it from the inventory, or register it anew",

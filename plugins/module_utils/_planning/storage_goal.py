@@ -23,6 +23,7 @@ from .model.rules import resolve_rules
 from .report.cluster_state import present_state
 from .report.notices import unread_notices
 from .snapshots.after_migrations import snapshot_after
+from .snapshots.policy_overlay import in_maintenance
 from .storage.builder import build_problem
 from .storage.planner import plan_storage
 from .storage.relocations import (
@@ -102,13 +103,31 @@ def _without_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> 
 
 def _with_disk_moves(snapshot: Snapshot, policy: Policy, found: Plan) -> Plan:
     first = 1 + max((migration.step for migration in found.migrations), default=0)
-    after = snapshot_after(snapshot, found)
+    after = _with_windows(snapshot_after(snapshot, found), policy)
     storage = plan_storage(after, policy, first)
     wanted = policy.storage
     if wanted is not None and not wanted.relocate and MUST & {item.code for item in storage.unresolved}:
         storage = replace(storage, notices=(*storage.notices, *_who_could_go(after, policy, storage)))
-    status = storage.status if policy.goal == "storage" else _status(found, storage)
-    return replace(found, storage=storage, status=status)
+    return replace(found, storage=storage, status=_status(found, storage))
+
+
+def _with_windows(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """Disks of guests on a host in a maintenance window of the policy stay: the host may be switched off."""
+    if not policy.maintenance_windows:
+        return snapshot
+    away = in_maintenance(replace(snapshot, taken_at=policy.now or snapshot.taken_at), policy)
+    guests = tuple(
+        replace(
+            guest,
+            disks=tuple(
+                replace(disk, blockers=(*disk.blockers, "maintenance_window")) for disk in guest.disks
+            ),
+        )
+        if guest.host in away
+        else guest
+        for guest in snapshot.guests
+    )
+    return replace(snapshot, guests=guests)
 
 
 def _who_could_go(snapshot: Snapshot, policy: Policy, planned: StoragePlan) -> Iterator[str]:
