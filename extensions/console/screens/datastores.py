@@ -128,12 +128,15 @@ class DatastoresView(View):
             return
         lines = [*what_to_set(self.session, snapshot)]
         storage = status.storage
+        place = _found(snapshot, self.query_one(Table).cursor_key())
+        if place is not None and (place.maintenance or place.closed_because or place.balanced_by):
+            # The column cuts it off.
+            lines.append(f"{place.name}: {state_of(place)}")
         if storage is not None:
             rules = [item for item in storage.wrong if item.code.startswith("rule_")]
             lines += [f"{item.what}: {item.why}" for item in storage.wrong if item not in rules]
             lines += [f"{counted(len(rules), 'rule')} for disks out of order: see Rules (3)"] if rules else []
             lines += storage.notices
-        place = _found(snapshot, self.query_one(Table).cursor_key())
         unknown = () if place is None else _unknown(place)
         if place is not None and unknown and self.session.reads_datastores:
             lines.append(f"{place.name}: not reported: {listed(unknown, _MOST_NAMED)}")

@@ -429,7 +429,7 @@ class PlanScreen(ConsoleScreen):
         table.set_columns(
             [
                 Column("datastore", "Datastore", 14),
-                Column("used", "In use, % before → after", width + _FIGURES),
+                Column("used", "In use, before → after", width + _FIGURES),
                 Column("size", "GiB", 8, leaves=2),
                 Column("disks", "Disks", 10),
                 Column("latency", "Latency now", 11, leaves=1),
@@ -645,8 +645,8 @@ def _undone_storage(storage: StoragePlan) -> Iterator[Entry]:
     for text in storage.notices:
         yield "note", text
     yield "", ""
-    least = f"{proof.bytes_lower_bound / GIB:.1f} GiB"
-    yield "copied", f"{proof.bytes / GIB:.1f} GiB, of which at least {least} are needed"
+    least = f", of which at least {proof.bytes_lower_bound / GIB:.1f} GiB are needed"
+    yield "copied", f"{proof.bytes / GIB:.1f} GiB{least if proof.bytes_lower_bound else ''}"
     yield "proven", "the fewest" if proof.optimal else "not proven to be the fewest"
     yield "method", proof.method
 

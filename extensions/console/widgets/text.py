@@ -17,6 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wordi
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 UNKNOWN = "–"
+_LEAST_SAID = len("not reported")
 
 
 def plain(text: object, style: str = "", *, right: bool = False) -> Text:
@@ -51,7 +52,8 @@ def ago(seconds: float | None) -> str:
 def level_bar(percent: float | None, width: int, band: tuple[float, float] | None = None) -> Text:
     """A bar of this width for 0 to 100 %, with the two ends of a band drawn into it as lines."""
     if percent is None:
-        return Text(f"{'not reported':<{width}}"[:width], style="dim")
+        said = "not reported" if width >= _LEAST_SAID else "unknown"
+        return Text(f"{said:<{width}}"[:width], style="dim")
     eighths = round(width * 8 * min(max(percent, 0.0), 100.0) / 100)
     cells = [_BLOCKS[min(8, max(0, eighths - 8 * index))] for index in range(width)]
     text = Text("".join(cells), no_wrap=True)
