@@ -14,7 +14,7 @@ from statistics import median
 from typing import Final
 
 from .given import Given
-from .past import MovedGuest, Past, PastDiskMove, PastFailure, PastMigration, PastRun, past
+from .past import MovedGuest, Past, PastDay, PastDiskMove, PastFailure, PastMigration, PastRun, past
 from .pictures.ticks import Tick
 from .section import Section
 from .texts import count, listed, moment, size
@@ -93,6 +93,7 @@ class ClusterPast:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more_rows: int
+    numbers: int
     titles: bool
     gaps: int
 
@@ -139,6 +140,7 @@ class HistoryData:
     days: tuple[DayBar, ...] | None
     day_levels: tuple[tuple[float, str], ...]
     day_rows: tuple[tuple[str, ...], ...]
+    day_heads: tuple[object, ...]
     guests: tuple[Share, ...] | None
     failures: tuple[Share, ...] | None
     migrations: tuple[tuple[str, ...], ...] | None
@@ -172,6 +174,7 @@ def _data(found: Past) -> HistoryData:
     shown = list(with_runs.items())[:MAX_CLUSTERS]
     bars, levels = _days(found)
     disk_moves = found.disk_moves or ()
+    with_disks = any(day.disk_moves or day.disk_failures for day in found.days or ())
     left = [
         (name, f"of {one.guest}, {moment(one.moment)}") for one in reversed(disk_moves) for name in one.left
     ]
@@ -179,7 +182,7 @@ def _data(found: Past) -> HistoryData:
         since=found.since,
         until=found.until,
         headline=_headline(found),
-        quiet=not (numbers["runs"] or numbers["migrations"] or numbers["failures"] or found.disk_moves),
+        quiet=not any(numbers.values()),
         ticks=_ticks(found),
         height=HEIGHT,
         lane=LANE,
@@ -192,7 +195,21 @@ def _data(found: Past) -> HistoryData:
         days=bars,
         day_levels=levels,
         day_rows=tuple(
-            (day.day, str(day.migrations), str(day.failures), str(day.runs)) for day in found.days or ()
+            (
+                day.day,
+                str(day.migrations),
+                str(day.failures),
+                *((str(day.disk_moves), str(day.disk_failures)) if with_disks else ()),
+                str(day.runs),
+            )
+            for day in found.days or ()
+        ),
+        day_heads=(
+            "day",
+            ("migrated", "num"),
+            ("failed, cancelled or refused", "num"),
+            *((("disk moves", "num"), ("disk moves that failed", "num")) if with_disks else ()),
+            ("runs", "num"),
         ),
         guests=None if found.guests is None else tuple(_moved(found.guests)),
         failures=None if found.failures is None else tuple(_failed(found.failures)),
@@ -225,12 +242,10 @@ def _data(found: Past) -> HistoryData:
 
 def _headline(found: Past) -> str:
     numbers = found.summary
-    moves = [one for one in found.disk_moves or () if one.result == "migrated"]
     parts = [count(numbers["runs"], "run"), count(numbers["migrations"], "migration")]
-    failures = count(numbers["failures"], "failure")
-    if found.disk_moves:
-        parts.append(f"{count(len(moves), 'disk move')} ({size(sum(one.size for one in moves))})")
-        failures = count(numbers["failures"] + len(found.disk_moves) - len(moves), "failure")
+    if numbers["disk_moves"] or numbers["disk_failures"]:
+        parts.append(f"{count(numbers['disk_moves'], 'disk move')} ({size(numbers['bytes_copied'])})")
+    failures = count(numbers["failures"] + numbers["disk_failures"], "failure")
     return f"{', '.join(parts)} and {failures} from {moment(found.since)} to {moment(found.until)}."
 
 
@@ -257,6 +272,7 @@ def _cluster(found: Past, name: str, runs: Sequence[PastRun]) -> ClusterPast:
     top, levels = _scale(max((points for run in runs for points in run.spread.values()), default=0.0), HEIGHT)
     usual = _usual_distance(runs)
     curves = tuple(_curve(found, runs, metric, top, usual) for metric in metrics)
+    with_disks = any(run.disk_moves or run.disk_failures for run in runs)
     ends = Counter(MARKS.get(run.status, "failed") for run in runs)
     parts = [f"{ends[shape]} {words}" for shape, words in MARK_WORDS if ends[shape]]
     return ClusterPast(
@@ -273,10 +289,12 @@ def _cluster(found: Past, name: str, runs: Sequence[PastRun]) -> ClusterPast:
             *(f"spread of {metric}" for metric in metrics),
             "migrated",
             "failed",
+            *(("disk moves", "disk moves that failed") if with_disks else ()),
             "by",
             "error",
         ),
-        rows=tuple(_run_row(run, metrics) for run in reversed(runs[-MAX_ROWS:])),
+        numbers=len(metrics) + (4 if with_disks else 2),
+        rows=tuple(_run_row(run, metrics, with_disks=with_disks) for run in reversed(runs[-MAX_ROWS:])),
         more_rows=max(0, len(runs) - MAX_ROWS),
         titles=len(runs) <= MAX_TITLES,
         gaps=_gaps(runs, usual),
@@ -329,6 +347,8 @@ def _scale(most: float, height: float) -> tuple[float, tuple[tuple[float, str], 
 def _mark(found: Past, run: PastRun) -> RunMark:
     parts = [run.status, f"{run.migrated} migrated"]
     parts += [f"{run.failed} failed"] if run.failed else []
+    parts += [count(run.disk_moves, "disk move")] if run.disk_moves else []
+    parts += [f"{count(run.disk_failures, 'disk move')} failed"] if run.disk_failures else []
     parts += [f"goal {run.goal}"] if run.goal else []
     parts += [run.who] if run.who else []
     return RunMark(
@@ -339,7 +359,7 @@ def _mark(found: Past, run: PastRun) -> RunMark:
     )
 
 
-def _run_row(run: PastRun, metrics: Iterable[str]) -> tuple[str, ...]:
+def _run_row(run: PastRun, metrics: Iterable[str], *, with_disks: bool) -> tuple[str, ...]:
     spread = (f"{run.spread[metric]:.1f}" if metric in run.spread else "not read" for metric in metrics)
     return (
         run.started_at,
@@ -348,6 +368,7 @@ def _run_row(run: PastRun, metrics: Iterable[str]) -> tuple[str, ...]:
         *spread,
         str(run.migrated),
         str(run.failed),
+        *((str(run.disk_moves), str(run.disk_failures)) if with_disks else ()),
         run.who,
         run.error,
     )
@@ -371,10 +392,16 @@ def _days(found: Past) -> tuple[tuple[DayBar, ...] | None, tuple[tuple[float, st
                 failed_y=round(BARS - migrated - failed, 1),
                 failed=round(failed, 1),
                 day=day.day,
-                says=f"{day.day}: {day.migrations} migrated, {day.failures} not, in {count(day.runs, 'run')}",
+                says=_day_in_words(day),
             )
         )
     return tuple(bars), levels
+
+
+def _day_in_words(day: PastDay) -> str:
+    disks = f", {count(day.disk_moves, 'disk move')}" if day.disk_moves else ""
+    disks += f", {count(day.disk_failures, 'disk move')} failed" if day.disk_failures else ""
+    return f"{day.day}: {day.migrations} migrated, {day.failures} not{disks}, in {count(day.runs, 'run')}"
 
 
 def _moved(guests: Sequence[MovedGuest]) -> Iterable[Share]:
@@ -393,8 +420,9 @@ def _moved(guests: Sequence[MovedGuest]) -> Iterable[Share]:
 def _failed(failures: Sequence[PastFailure]) -> Iterable[Share]:
     most = max((failure.count for failure in failures), default=1)
     for failure in failures:
+        what = "disk move " if failure.of_disks else ""
         yield Share(
-            words=f"{failure.result}: {failure.why or 'no reason is recorded'}",
+            words=f"{what}{failure.result}: {failure.why or 'no reason is recorded'}",
             number=failure.count,
             percent=round(100 * failure.count / most, 1),
             note=f"{listed(failure.guests)}; last on {moment(failure.last)}",

@@ -31,6 +31,8 @@ class PastRun:
     error: str
     who: str
     id: str
+    disk_moves: int = 0
+    disk_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ class PastDay:
     runs: int
     migrations: int
     failures: int
+    disk_moves: int = 0
+    disk_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ class PastFailure:
     count: int
     guests: tuple[str, ...]
     last: str
+    of_disks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,11 @@ def past(history: Mapping[str, Any]) -> Past:
         until=until,
         start=start,
         end=end,
-        summary={name: summary.count(name) for name in ("runs", "failed_runs", "migrations", "failures")},
+        summary={
+            **{name: summary.count(name) for name in ("runs", "failed_runs", "migrations", "failures")},
+            # Before version 1.3 there are none.
+            **{name: summary.count_or_none(name) for name in ("disk_moves", "disk_failures", "bytes_copied")},
+        },
         names={one.text("key"): one.text("name") for one in found.readers("clusters")},
         runs=None if runs is None else tuple(sorted(runs, key=lambda run: run.at)),
         migrations=None if migrations is None else tuple(reversed(migrations)),
@@ -182,6 +191,10 @@ class _Reader:
     def count_or_none(self, name: str) -> int:
         """0 where there is none: a run that failed has no result but its error."""
         return 0 if self._value.get(name) is None else self.count(name)
+
+    def within(self, name: str, entry: str) -> int:
+        """A number of a part that need not be there."""
+        return 0 if self._value.get(name) is None else self.part(name).count_or_none(entry)
 
     def moment(self, name: str) -> str:
         text = self.text(name)
@@ -238,6 +251,8 @@ def _run(entry: _Reader) -> PastRun:
         error=result.maybe("error"),
         who=_who(entry),
         id=entry.text("id"),
+        disk_moves=result.within("disk_moves", "migrated"),
+        disk_failures=result.within("disk_moves", "failed"),
     )
 
 
@@ -299,6 +314,8 @@ def _day(entry: _Reader) -> PastDay:
         runs=entry.count("runs"),
         migrations=entry.count("migrations"),
         failures=entry.count("failures"),
+        disk_moves=entry.count_or_none("disk_moves"),
+        disk_failures=entry.count_or_none("disk_failures"),
     )
 
 
@@ -320,5 +337,6 @@ def _failure(entry: _Reader) -> PastFailure:
         why=entry.text("why"),
         count=entry.count("count"),
         guests=tuple(str(name) for name in entry.items("guests")),
+        of_disks=entry.maybe("of") == "disk_moves",
         last=entry.moment("last"),
     )

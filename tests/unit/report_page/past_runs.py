@@ -85,8 +85,11 @@ def disk_move(guest: str, at: str, result: str = "migrated", why: str = "", **mo
     }
 
 
-def history(runs: Sequence[Any] = (), migrations: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
+def history(
+    runs: Sequence[Any] = (), migrations: Sequence[Any] = (), disk_moves: Sequence[Any] = (), **more: Any
+) -> dict[str, Any]:
     """The newest first, as the module returns them."""
+    moved = [one for one in disk_moves if one["result"] == "migrated"]
     failed = [one for one in migrations if one["result"] != "migrated"]
     days = sorted({one["ended_at"][:10] for one in migrations} | {one["started_at"][:10] for one in runs})
     names = list(dict.fromkeys(one["guest"]["name"] for one in migrations))
@@ -102,7 +105,12 @@ def history(runs: Sequence[Any] = (), migrations: Sequence[Any] = (), **more: An
             "migrations": len(migrations) - len(failed),
             "failures": len(failed),
             "memory_bytes": 1,
+            "disk_moves": len(moved),
+            "disk_failures": len(disk_moves) - len(moved),
+            "bytes_copied": sum(one["bytes"] for one in moved),
+            "left_behind": sum(len(one["left_behind"]) for one in disk_moves),
         },
+        "disk_moves": list(disk_moves),
         "runs": list(runs),
         "migrations": list(migrations),
         "days": [

@@ -217,5 +217,32 @@ def test_disk_moves_are_listed_with_what_they_left_behind() -> None:
     assert "Show 2 disk moves" in text
     assert "Copies that were left behind" in text
     # A result that did not ask for them, or of a version before 1.3, has none.
-    assert data(history()).disk_moves == ()
+    old = {**history(), "summary": {"runs": 0, "failed_runs": 0, "migrations": 0, "failures": 0}}
+    del old["disk_moves"]
+    assert data(old).disk_moves == ()
     assert "disk move" not in render(Given(history=history([run("2026-11-06T02:00:00Z")])))
+
+
+def test_runs_days_and_failures_tell_of_disk_moves() -> None:
+    at = "2026-11-06T02:00:00Z"
+    counts = {"migrated": 6, "failed": 1}
+    about_disks = run(at, "partial", result={"migrated": 0, "failed": 0, "disk_moves": counts})
+    day = {
+        "day": "2026-11-06", "runs": 1, "failed_runs": 0, "migrations": 0, "failures": 0,
+        "disk_moves": 6, "disk_failures": 1,
+    }  # fmt: skip
+    failure = {
+        "result": "failed", "why": "no space left", "count": 1, "guests": ["db"], "last": at,
+        "of": "disk_moves",
+    }  # fmt: skip
+    found = data({**history([about_disks]), "days": [day], "failures": [failure]})
+
+    (cluster,) = found.clusters
+    assert cluster.marks[0].says.startswith("partial, 0 migrated, 6 disk moves, 1 disk move failed, ")
+    assert cluster.heads[5:9] == ("migrated", "failed", "disk moves", "disk moves that failed")
+    assert cluster.rows[0][5:9] == ("0", "0", "6", "1")
+    assert found.day_rows == (("2026-11-06", "0", "0", "6", "1", "1"),)
+    assert found.days is not None
+    assert found.days[0].says == "2026-11-06: 0 migrated, 0 not, 6 disk moves, 1 disk move failed, in 1 run"
+    assert found.failures is not None
+    assert found.failures[0].words == "disk move failed: no space left"
