@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.datastores import datastore_ids
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
@@ -32,6 +33,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.storage import (
     StorageExclusions,
+)
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
 )
 
 GIB = 1024**3
@@ -407,6 +412,44 @@ def test_hosts_that_are_emptied_receive_no_guest_for_its_disks() -> None:
     )
 
     assert ways(plan(before, wanted)) == {"g0": ("h1", "h3", {"local": "local"})}
+
+
+@pytest.mark.parametrize("seed", (1, 2, 3, 5, 6))
+def test_no_datastore_or_host_is_ever_above_its_limit_and_a_second_plan_migrates_nobody(seed: int) -> None:
+    """Whatever comes is counted in full from the first moment, and what leaves is not."""
+    shape = StorageShape(datastores=2, disks=60, hosts=4, local=2, fill=0.4, skew=4, seed=seed, rules=3)
+    before = generate_storage(shape)
+    host = f"h{1 + seed % 4}"
+    wanted = policy(
+        evacuate={"names": [f"local1@{host}"]},
+        exclude={"targets": {"names": ["ds*", f"local2@{host}"]}},
+        growth=10 * (seed % 3),
+    )
+
+    found = plan(before, wanted)
+
+    assert wanted.storage is not None
+    assert found.migrations
+    ids = datastore_ids(before)
+    disks = {each.id: each.disks for each in before.guests}
+    comes: dict[str, int] = {}
+    memory = {one.id: one.used["memory"] or 0.0 for one in before.hosts}
+    for step in found.migrations:
+        assert step.kind == "storage"
+        memory[step.target] += step.cost.memory
+        for disk in disks[step.guest.id]:
+            if disk.datastore in step.storage:
+                assert not set(disk.blockers)
+                target = ids[step.target, step.storage[disk.datastore]]
+                comes[target] = comes.get(target, 0) + (disk.used or disk.size or 0)
+    for store in before.datastores:
+        if store.id in comes:
+            used = (store.capacity or 0) - (store.free or 0) + comes[store.id]
+            assert used <= 0.8 * (store.capacity or 0)
+    for one in before.hosts:
+        assert memory[one.id] <= 0.95 * (one.capacity["memory"] or 0.0)
+    again = plan(snapshot_after(before, found), wanted)
+    assert again.migrations == ()
 
 
 # -- the verifier -------------------------------------------------------------------------------------------
