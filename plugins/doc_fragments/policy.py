@@ -57,7 +57,7 @@ options:
         type: float
       min_difference:
         description: Minimum difference in use between the source and the target of a move, in percentage points.
-          Moves for rules, and off a datastore that is emptied, need none.
+          Moves for rules, and off a datastore that is emptied, need none, nor do those that make room for them.
         type: float
         default: 5
       reserve:
