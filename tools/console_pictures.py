@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw docs/images/console-*.svg: the screens of the console on a generated cluster that is a file."""
+"""Draw docs/images/console-*.svg: the screens of the console on clusters that are files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -30,20 +31,22 @@ CLUSTERS = {
     "production": Shape(hosts=8, guests=60, seed=4),
     "staging": Shape(hosts=5, guests=40, seed=9),
 }
+# The cluster of the guide for datastores.
+STORAGE, STORAGE_FILE = "archive", ROOT / "playbooks" / "files" / "example-datastores.json"
 _PATIENCE = 300.0
 
 
-def session_of(folder: Path, name: str, shape: Shape) -> Session:
+def session_of(folder: Path, name: str, snapshot: str, plan: Mapping[str, Any]) -> Session:
     """A cluster that is a file; all that is remembered of it is in the folder."""
     cluster = folder / f"{name}.json"
-    cluster.write_text(json.dumps(generate(shape).to_json()))
+    cluster.write_text(snapshot)
     options = {
         "platform": "rehearsal",
         "rehearsal_path": str(cluster),
         "state_url": f"sqlite:///{folder}/state.db",
     }
     migrate = {**options, "poll_interval": "0.05", "journal_path": f"{folder}/{name}.jsonl"}
-    arguments = RoleArguments(facts=options, plan={"max_spread": 20}, migrate=migrate, prometheus={})
+    arguments = RoleArguments(facts=options, plan=plan, migrate=migrate, prometheus={})
     return Session(name, settings_of(arguments), refresh=3600)
 
 
@@ -97,6 +100,15 @@ async def draw(app: ConsoleApp) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.screen.query("#details")))
         keep(app, "history")
+        await pilot.press("escape")
+        app.open(next(session for session in app.sessions if session.name == STORAGE))
+        await until(pilot, lambda: bool(app.screen.query("#datastores-table")))
+        await pilot.press("6")
+        await until(pilot, lambda: app.screen.query_one("#datastores-table", Table).row_count > 0)
+        keep(app, "datastores")
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, PlanScreen) and _planned(app))
+        keep(app, "disks")
 
 
 def _planned(app: ConsoleApp) -> bool:
@@ -107,7 +119,11 @@ def main() -> None:
     """Write the pictures."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        sessions = [session_of(folder, name, shape) for name, shape in CLUSTERS.items()]
+        sessions = [
+            session_of(folder, name, json.dumps(generate(shape).to_json()), {"max_spread": 20})
+            for name, shape in CLUSTERS.items()
+        ]
+        sessions.append(session_of(folder, STORAGE, STORAGE_FILE.read_text(), {"preset": "sdrs"}))
         for session in sessions:
             session.read()
         # So that there is a history, whose guest has moved for a rule or a level, and something left to do.
