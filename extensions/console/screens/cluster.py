@@ -174,7 +174,9 @@ class ClusterScreen(ConsoleScreen):
     def action_roll_back(self) -> None:
         view = self.view
         if isinstance(view, HistoryView) and view.past_run is not None:
-            deciding.open_back(self.console, self.session, view.moved_by(view.past_run))
+            run = view.past_run
+            moved, disks = view.moved_by(run), view.moved_disks(run)
+            deciding.open_back(self.console, self.session, moved, disks=disks)
 
     @property
     def _is_read_only(self) -> bool:

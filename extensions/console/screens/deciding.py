@@ -18,7 +18,7 @@ from . import running
 from .dialogs import Answer, QuestionScreen
 from .evacuate import EvacuateScreen, of_datastore, of_host
 from .move import MoveScreen
-from .plan import PlanScreen
+from .plan import DISKS_STAY, PlanScreen
 
 if TYPE_CHECKING:
     from ..app import ConsoleApp
@@ -60,9 +60,10 @@ def open_migrate(app: ConsoleApp, session: Session, guest: str) -> None:
     app.push_screen(MoveScreen(session, guest))
 
 
-def open_back(app: ConsoleApp, session: Session, moved: Sequence[Moved]) -> None:
-    """Plan the way back of a run of the past."""
-    app.push_screen(PlanScreen(session, undoing(moved, session.policy), "roll back"))
+def open_back(app: ConsoleApp, session: Session, moved: Sequence[Moved], *, disks: bool = False) -> None:
+    """Plan the way back of a run of the past. `disks`: it moved some, which stay."""
+    note = DISKS_STAY if disks else ""
+    app.push_screen(PlanScreen(session, undoing(moved, session.policy), "roll back", note))
 
 
 def may_close(app: ConsoleApp) -> bool:

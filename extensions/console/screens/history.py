@@ -95,6 +95,11 @@ class HistoryView(View):
         ]
         return joined_ways(steps)
 
+    def moved_disks(self, run: str) -> bool:
+        """Whether a run has moved disks."""
+        found = self._found["disk_moves"] if self._found else ()
+        return any(one["run"] == run and one["moved"] for one in found)
+
     def focus_filter(self) -> None:
         # At once: what is typed next is not to be taken for a key of the screen.
         self.screen.set_focus(self.query_one(Input))

@@ -56,6 +56,7 @@ COLUMNS = (
 )
 _EDITS = frozenset({"leave_out", "pin", "not_there", "goal", "what_if", "forget"})
 NO_PINS = "Moves of disks can't be pinned. placement and rules of balance_storage say where disks are to be."
+DISKS_STAY = "Brings guests back. Disks that the run moved stay where they are."
 _LEAST_BAR = 6
 _MOST_BAR = 40
 NOT_READ = (
@@ -104,9 +105,15 @@ class PlanScreen(ConsoleScreen):
     ]
 
     def __init__(
-        self, session: Session, make: Callable[[Snapshot], Plan] | None = None, title: str = ""
+        self,
+        session: Session,
+        make: Callable[[Snapshot], Plan] | None = None,
+        title: str = "",
+        note: str = "",
     ) -> None:
+        """`note` stands above the plan."""
         super().__init__()
+        self._note = note
         self.session = session
         self._make = make
         self._heading = title or "plan"
@@ -362,6 +369,7 @@ class PlanScreen(ConsoleScreen):
             if desk.planning:
                 yield "Planning …"
             return
+        yield self._note
         yield from headlines(desk.plan)
         if desk.plan.policy.goal != "storage" or desk.plan.migrations:
             yield figures(desk.plan)

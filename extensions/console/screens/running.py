@@ -254,11 +254,13 @@ class RunScreen(ConsoleScreen):
 
     def _show_way_back(self) -> None:
         from ..desk import undoing
-        from .plan import PlanScreen
+        from .plan import DISKS_STAY, PlanScreen
 
         if self.run.run is not None:
-            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy, self.run.before)
-            self.app.push_screen(PlanScreen(self.session, make, "roll back"))
+            outcome = self.run.run.outcome
+            make = undoing(moved_by(outcome), self.run.plan.policy, self.run.before)
+            note = DISKS_STAY if any(one.moved for one in outcome.disk_moves) else ""
+            self.app.push_screen(PlanScreen(self.session, make, "roll back", note))
 
     @on(DataTable.RowHighlighted, "#run-table")
     def _highlighted(self) -> None:
