@@ -78,7 +78,9 @@ def preflight(
     if guest.host != migration.source:
         here, planned = names.get(guest.host, guest.host), names.get(migration.source, migration.source)
         return PreflightResult("drop", f"the guest is on {here}, not on {planned} as planned")
-    if guest.power != "running":
+    # One that is migrated for its disks alone was off when that was planned, and holds no memory.
+    planned = "stopped" if migration.cost.disks and not migration.cost.memory else "running"
+    if guest.power != planned:
         return PreflightResult("drop", f"the guest is {guest.power}")
     target = now.hosts.get(migration.target)
     if target is None:

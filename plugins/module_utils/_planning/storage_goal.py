@@ -199,7 +199,7 @@ def _relocated(snapshot: Snapshot, policy: Policy, storage: StoragePolicy, hosts
             break
     else:
         return None
-    if policy.goal == "storage":
+    if policy.goal == "storage" or any(not one.guest.is_on_host for one in chosen):
         joint = replace(joint, before=present_state(snapshot, policy))
     end = _with_disk_moves(snapshot, _with_the_rest(policy, first, chosen), joint)
     if end.storage is None or undone(snapshot_after(snapshot, joint), policy, end.storage) >= before:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ..._model.datastores import datastores_of
 from ..._model.disk_moves import MovedDisks, freed_by, snapshot_after_disk_moves
-from ..._model.loads import guest_load, guest_used
+from ..._model.loads import guest_used
 from ..._model.plan import Plan, StoragePlan
 from ..._model.policy.choices import Choices, Pinned
 from ..._model.policy.policy import Policy
@@ -29,7 +29,10 @@ from .cover import cover
 from .problem import Place, Problem
 from .rules import NO_DATA, counts_for_rules
 
-MAX_ROUNDS = 6
+# How often other hosts are tried for guests that the planner for hosts does not let go, and how often it is
+# asked in all: after the first tries such guests stay.
+MAX_TRIES = 4
+MAX_ROUNDS = 8
 # The platforms that copy no disk from a shared datastore while a guest is migrated.
 LOCAL_ONLY = ("proxmox",)
 # Blockers of a disk that count when it is moved alone, and not when its guest is migrated with it: what holds
@@ -101,7 +104,7 @@ def choose_relocations(
     """
     candidates = _Candidates(snapshot, policy, planned)
     refused: set[tuple[str, str]] = set()
-    for _round in range(MAX_ROUNDS):
+    for tries in range(MAX_ROUNDS):
         chosen = candidates.choose(refused)
         if not chosen:
             return None
@@ -110,6 +113,8 @@ def choose_relocations(
         if not missed:
             return found, tuple(chosen)
         refused |= missed
+        if tries + 1 >= MAX_TRIES:
+            candidates.stay |= {guest for guest, _host in missed}
     return None
 
 
@@ -126,6 +131,10 @@ def without_disks(snapshot: Snapshot, chosen: Collection[Relocation]) -> Snapsho
 
 
 def _without_disks(guest: Guest, storage: Collection[str]) -> Guest:
+    if guest.power == "stopped":
+        # It is planned like one that runs and needs nothing.
+        nothing = {"cpu": 0.0, "memory": 0.0}
+        guest = replace(guest, power="running", used=nothing, assigned=nothing, sources={})
     blockers = tuple(blocker for blocker in guest.blockers if blocker != LOCAL_DISK)
     freed = len(blockers) < len(guest.blockers) and not blockers
     return replace(
@@ -291,9 +300,12 @@ class _Candidates:
 
     def _may_go(self, guest: int) -> bool:
         one = self.guests[guest]
+        blockers = set(one.blockers) - {LOCAL_DISK}
         return (
             one.id not in self.stay
-            and one.power == "running"
+            and one.power in ("running", "stopped")
+            and (one.migratable or bool(one.blockers))
+            and (one.migratable or blockers <= set(self.policy.allow_blockers))
             and one.migrating_to is None
             and not one.platform_managed
         )
@@ -363,8 +375,9 @@ class _Candidates:
     def _cost(self, guest: int) -> int:
         """Bytes of memory and of disks on datastores that only its host has."""
         one = self.guests[guest]
-        memory = int(guest_used(one, "memory") or 0)
-        return memory + sum(_copied(disk) for disk in one.disks if not self._is_shared(one.host, disk))
+        return int(_memory(one)) + sum(
+            _copied(disk) for disk in one.disks if not self._is_shared(one.host, disk)
+        )
 
     def _is_shared(self, host: str, disk: Disk) -> bool:
         place = self.at.get((host, disk.datastore))
@@ -554,7 +567,7 @@ class _Ledger:
     def has_memory(self, guest: Guest, host: Host) -> bool:
         """A first look only: the planner for hosts decides."""
         used, usable = self.memory[host.id]
-        return used + (guest_used(guest, "memory") or 0.0) <= usable
+        return used + _memory(guest) <= usable
 
     def meets(self, guest: int, place: int) -> bool:
         """Whether another guest is there, or may come to be there, that a strict rule keeps it apart from."""
@@ -569,15 +582,20 @@ class _Ledger:
 
     def fullness(self, one: Relocation) -> float:
         used, usable = self.memory[one.host]
-        return (used + (guest_load(one.guest, "memory") or 0.0)) / usable if usable > 0 else math.inf
+        return (used + _memory(one.guest)) / usable if usable > 0 else math.inf
 
     def add(self, guest: int, one: Relocation) -> None:
         used, usable = self.memory[one.host]
-        self.memory[one.host] = used + (guest_used(one.guest, "memory") or 0.0), usable
+        self.memory[one.host] = used + _memory(one.guest), usable
         for number, place in enumerate(self._of.places):
             if place.datastore.id in one.arrivals:
                 self.free[number] -= one.arrivals[place.datastore.id]
                 self.came.setdefault(number, set()).add(guest)
+
+
+def _memory(guest: Guest) -> float:
+    """Bytes that it holds on its host."""
+    return (guest_used(guest, "memory") or 0.0) if guest.is_on_host else 0.0
 
 
 def _copied(disk: Disk) -> int:

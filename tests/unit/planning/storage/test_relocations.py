@@ -280,7 +280,6 @@ def test_disks_on_a_shared_datastore_stay_and_the_target_must_have_it() -> None:
         lambda one: replace(one, disks=(replace(one.disks[0], size=None, used=None),)),
         lambda one: replace(one, disks=(replace(one.disks[0], id=None),)),
         lambda one: replace(one, blockers=("local_disk", "snapshot")),
-        lambda one: replace(one, power="stopped"),
         lambda one: replace(one, power="unknown"),
         lambda one: replace(one, migrating_to="h1"),
         lambda one: replace(one, targets=("h1",)),
@@ -288,7 +287,7 @@ def test_disks_on_a_shared_datastore_stay_and_the_target_must_have_it() -> None:
     ],
     ids=[
         "a chain of snapshots", "a linked clone", "a disk of unknown size", "a disk without an id",
-        "a guest with snapshots", "a stopped guest", "a guest of unknown state", "one that is being migrated",
+        "a guest with snapshots", "a guest of unknown state", "one that is being migrated",
         "one that may not go there", "a network that is not there",
     ],
 )  # fmt: skip
@@ -301,6 +300,28 @@ def test_a_guest_that_can_not_go_stays_and_the_others_go(spoil: Callable[[Guest]
     assert set(ways(found)) == {"g1", "g2"}
     assert found.storage is not None
     assert "datastore_not_empty" in {item.code for item in found.storage.unresolved}
+
+
+def test_a_stopped_guest_goes_without_memory() -> None:
+    before = local(guests=[guest("large", "h2", ("local", 1), memory=58)])
+    stopped = replace(before.guests[0], power="stopped", used={"cpu": 0.0, "memory": 0.0})
+    before = replace(before, guests=(stopped, *before.guests[1:]))
+
+    found = plan(before, policy(**EVACUATE))
+
+    assert set(ways(found)) == {"g0", "g1", "g2"}
+    assert {step.guest.id: step.cost.memory for step in found.migrations} == {"g0": 0, "g1": GIB, "g2": GIB}
+    assert found.before.hosts["h1"].guests == 2
+
+
+def test_guests_that_no_host_takes_do_not_keep_others() -> None:
+    """Each has a reason that only the planner for hosts sees, on each of many hosts."""
+    hosts = tuple(f"h{number}" for number in range(1, 12))
+    guests = [guest(f"g{number}", "h1", ("local", 10)) for number in range(3)]
+    kept = replace(guests[0], networks=("dmz",))
+    before = cluster([place("local", host) for host in hosts], [kept, *guests[1:]], hosts=hosts)
+
+    assert set(ways(plan(before, policy(**EVACUATE)))) == {"g1", "g2"}
 
 
 def test_what_goes_along_unasked_holds_no_guest() -> None:
@@ -414,7 +435,7 @@ def test_hosts_that_are_emptied_receive_no_guest_for_its_disks() -> None:
     assert ways(plan(before, wanted)) == {"g0": ("h1", "h3", {"local": "local"})}
 
 
-@pytest.mark.parametrize("seed", (1, 2, 3, 5, 6))
+@pytest.mark.parametrize("seed", [1, 2, 3, 5, 6])
 def test_no_datastore_or_host_is_ever_above_its_limit_and_a_second_plan_migrates_nobody(seed: int) -> None:
     """Whatever comes is counted in full from the first moment, and what leaves is not."""
     shape = StorageShape(datastores=2, disks=60, hosts=4, local=2, fill=0.4, skew=4, seed=seed, rules=3)
