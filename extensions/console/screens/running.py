@@ -122,9 +122,10 @@ def what_happens(session: Session, plan: Plan) -> list[str]:
     if undone:
         lines.append(f"It leaves {counted(undone, 'thing')} undone.")
     if moves:
+        back = ", and its migrations can be rolled back" if plan.migrations else ""
         lines.append(
-            "Each step is checked again before it starts. The run can be paused and stopped, and its"
-            " migrations can be rolled back. Disks that were moved stay where they are then."
+            f"Each step is checked again before it starts. The run can be paused and stopped{back}."
+            " Disks that were moved stay where they are then."
         )
     else:
         lines.append(

@@ -18,6 +18,7 @@ from textual.widgets import Input
 from ansible_collections.evenkeel.cluster.extensions.console.app import ConsoleApp
 from ansible_collections.evenkeel.cluster.extensions.console.screens.datastores import what_to_set
 from ansible_collections.evenkeel.cluster.extensions.console.screens.dialogs import WhatIfForm
+from ansible_collections.evenkeel.cluster.extensions.console.screens.history import HistoryView
 from ansible_collections.evenkeel.cluster.extensions.console.screens.plan import NO_PINS, PlanScreen
 from ansible_collections.evenkeel.cluster.extensions.console.screens.running import RunScreen
 from ansible_collections.evenkeel.cluster.extensions.console.session import Session
@@ -158,6 +159,9 @@ def test_a_run_of_disk_moves_is_watched_paused_stopped_and_kept_in_the_history(t
         assert not screen.check_action("roll_back", ())
         await pilot.press("escape", "escape", "5")
         await until(pilot, lambda: f"{len(moved)} moves of disks" in screen_text(app) or len(moved) == 1)
+        view = app.screen.query_one(HistoryView)
+        (run,) = session.history()["runs"]
+        assert (view.moved_by(run["id"]), view.moved_disks(run["id"])) == ((), True)
         await pilot.press("enter")
         await until(pilot, lambda: bool(app.screen.query("#details")), "the details of one")
         await until(pilot, lambda: "space: takes nfs" in screen_text(app))
