@@ -22,16 +22,20 @@ from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.modules import begin_module
 from ansible_collections.evenkeel.cluster.tests.support.storage_runs import CALM, places, unnamed
 
+NOTHING = {"cpu": 0.0, "memory": 0, "network_io": 0.0, "disk_io": 0.0}
 PLATFORMS: list[launch.Platform] = ["vcenter", "proxmox"]
 
 
 def _cluster(platform: launch.Platform) -> tuple[Snapshot, str]:
-    """Two hosts with a datastore each that the other one does not have, and three guests on the first one;
-    and the id of its datastore.
+    """Two hosts with a datastore each that the other one does not have, and three guests on the first one,
+    the last of them off; and the id of its datastore.
     """
     if platform == "proxmox":
         disk = replace(proxmox_stores.DISK, datastore="local-lvm")
-        guests = tuple(on_proxmox.guest(number, "pve1", disks=(disk,)) for number in (101, 102, 103))
+        guests = (
+            *(on_proxmox.guest(number, "pve1", disks=(disk,)) for number in (101, 102)),
+            on_proxmox.idle(103, "pve1", disks=(disk,)),
+        )
         whole = proxmox_stores.cluster()
         return replace(whole, guests=guests), "local-lvm@pve1"
     # The names of datastores are unique in a datacenter.
@@ -56,8 +60,10 @@ def _cluster(platform: launch.Platform) -> tuple[Snapshot, str]:
         vsphere_clusters.guest(
             name, "a", disks=(on_vsphere.disk(2000, "local-a", 8, 4), on_vsphere.home("local-a"))
         )
-        for name in ("one", "two", "three")
+        for name in ("one", "two")
     )
+    off = vsphere_clusters.guest("three", "a", power="stopped", used=NOTHING, disks=guests[0].disks)
+    guests = (*guests, off)
     found = replace(whole, hosts=hosts, guests=guests, datastores=stores, storage_rules=())
     return found, "local-a@host-a"
 
