@@ -129,8 +129,9 @@ def in_vault(folder: Path, variables: Mapping[str, Any]) -> Path:
     secret.parent.mkdir()
     secret.write_text(json.dumps(variables))
     password.write_text(f"{VAULT_PASSWORD}\n")
-    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", password]
-    subprocess.run([*vault, secret], check=True, capture_output=True)
+    program = Path(sys.executable).with_name("ansible-vault")
+    vault = [str(program), "encrypt", "--vault-password-file", str(password), str(secret)]
+    subprocess.run(vault, check=True, capture_output=True)
     return password
 
 
