@@ -91,6 +91,7 @@ def _row(session: Session) -> list[Text]:
     shown = "  ".join(
         f"{metric} {UNKNOWN if value is None else f'{value:.1f}'}" for metric, value in spread.items()
     )
+    of_disks = 0 if status.storage is None else len(status.storage.state.violations)
     word = status.word
     return [
         plain(session.name, "bold"),
@@ -98,7 +99,7 @@ def _row(session: Session) -> list[Text]:
         number(None if snapshot is None else len(snapshot.hosts), 0),
         number(None if snapshot is None else len(snapshot.guests), 0),
         plain(shown or UNKNOWN),
-        number(None if state is None else len(state.violations), 0),
+        number(None if state is None else len(state.violations) + of_disks, 0),
         plain(last_run(session)),
         plain(ago(session.age())),
         plain(session.settings.facts.platform if session.is_usable else UNKNOWN),
