@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..._model.blockers import in_words
 from ..._model.datastores import datastore_ids, datastores_of
@@ -20,9 +20,13 @@ from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
 from ..._model.text.wording import counted, listed
 from ..errors import PlanningError
 from ..model.selectors import select_guests
-from .problem import NO_LIMIT, Barred, Members, Part, Place, Problem, Unit
+from .membership import Membership, in_broken_rules
+from .problem import NO_LIMIT, Barred, Place, Problem, Unit
 from .rules import NO_DATA, counts_for_rules, resolve_storage_rules
 from .selectors import datastore_selectors, select_datastores
+from .sizes import DiskSizes
+from .twins import twins_of
+from .units import lots, merged
 
 MAX_NAMES = 5
 CONTENT: Mapping[str, str] = {"vm": "images", "container": "rootdir"}
@@ -64,49 +68,6 @@ def build_problem(
         raise PlanningError(text, where=field, hint="Correct or remove it, or set strict_selectors to false")
     builder.notices += [f"{field}: {text}" for field, text in unmatched]
     return builder.problem()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """Disks in bytes. `growth` is the share of what a thin disk has not taken yet that counts as in use."""
-
-    growth: float
-    estimated: Mapping[int, float]
-    """By place, the share of their size that disks of unknown use take there."""
-
-    def part(self, guest: int, disks: Sequence[Disk], place: int) -> Part:
-        sizes = [self._size(disk) for disk in disks]
-        takes = [self.taken(disk, place) for disk in disks]
-        return Part(
-            guest=guest,
-            disks=tuple(disk.id or "" for disk in disks),
-            bytes=sum(
-                size if disk.used is None else disk.used for disk, size in zip(disks, sizes, strict=True)
-            ),
-            weight=sum(take + self.rest(disk, take) for disk, take in zip(disks, takes, strict=True)),
-            frees=sum(
-                0 if (sure := taken_by(disk)) is None else sure + self.rest(disk, sure) for disk in disks
-            ),
-            room_thin=sum(
-                size if disk.used is None or disk.thin is False else disk.used + self.rest(disk, disk.used)
-                for disk, size in zip(disks, sizes, strict=True)
-            ),
-            room_full=sum(sizes),
-            io=round(sum(disk.disk_io or 0.0 for disk in disks)),
-        )
-
-    def taken(self, disk: Disk, place: int) -> int:
-        sure = taken_by(disk)
-        return round((disk.size or 0) * self.estimated.get(place, 1.0)) if sure is None else sure
-
-    def rest(self, disk: Disk, taken: int) -> int:
-        """The growth of a disk that counts as in use."""
-        if disk.thin is False or not self.growth:
-            return 0
-        return math.ceil(max(0, (disk.size or 0) - taken) * self.growth / 100)
-
-    def _size(self, disk: Disk) -> int:
-        return max(disk.size or 0, disk.used or 0)
 
 
 class _Builder:
@@ -177,9 +138,9 @@ class _Builder:
             ),
         )
         self.allowed = self._placement()
-        self.twins = _twins(self.datastores, self.disks)
+        self.twins = twins_of(self.datastores, self.disks)
         estimates = {number: self._estimate(number) for number in range(len(self.datastores))}
-        self.sizes = _Sizes(
+        self.sizes = DiskSizes(
             storage.growth, {place: share for place, share in estimates.items() if share is not None}
         )
         self.places = [self._place(number, estimates[number]) for number in range(len(self.datastores))]
@@ -188,9 +149,9 @@ class _Builder:
         self.unresolved += unresolved
         units = self._units(rules)
         units = self._bound_together(units, rules)
-        membership = _Membership(units, self.guests)
+        membership = Membership(units, self.guests)
         members = [membership.of(rule) for rule in rules]
-        broken = _in_broken_rules(members, units)
+        broken = in_broken_rules(members, units)
         units = self._with_targets(units, broken)
         rules_of: dict[int, list[int]] = {}
         for number, rule in enumerate(members):
@@ -336,7 +297,7 @@ class _Builder:
                 )
             else:
                 movable.append(disk)
-        for lot in _lots(movable, together=together):
+        for lot in lots(movable, together=together):
             yield Unit(home=home, parts=(self.sizes.part(number, lot, home),), misplaced=misplaced)
 
     def _guest_stays(self, number: int, home: int) -> str:
@@ -370,7 +331,7 @@ class _Builder:
                 unit = leader[unit]
             return unit
 
-        membership = _Membership(units, self.guests)
+        membership = Membership(units, self.guests)
         for rule in rules:
             if rule.kind != "affinity" or not rule.strict:
                 continue
@@ -391,7 +352,7 @@ class _Builder:
                 result.append(
                     Unit(
                         home=units[group[0]].home,
-                        parts=_merged([part for unit in group for part in units[unit].parts]),
+                        parts=merged([part for unit in group for part in units[unit].parts]),
                         misplaced=any(units[unit].misplaced for unit in group),
                     )
                 )
@@ -528,115 +489,5 @@ def _disk_stays(disk: Disk, allowed: Sequence[str]) -> str:
     return in_words([name for name in disk.blockers if name not in allowed])
 
 
-def _lots(disks: Sequence[Disk], *, together: bool) -> Iterator[Sequence[Disk]]:
-    """The disks that move in one step; files that are no disk go along with the largest one."""
-    if not disks:
-        return
-    if together:
-        yield disks
-        return
-    files = [disk for disk in disks if disk.id in NO_DATA]
-    others = [disk for disk in disks if disk.id not in NO_DATA]
-    if not others:
-        yield files
-        return
-    largest = max(range(len(others)), key=lambda number: (others[number].size or 0, -number))
-    for number, disk in enumerate(others):
-        yield [disk, *files] if number == largest else [disk]
-
-
-def _merged(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """One part for each guest: its disks move in one step."""
-    by_guest: dict[int, list[Part]] = {}
-    for part in parts:
-        by_guest.setdefault(part.guest, []).append(part)
-    return tuple(
-        group[0]
-        if len(group) == 1
-        else Part(
-            guest=guest,
-            disks=tuple(disk for part in group for disk in part.disks),
-            bytes=sum(part.bytes for part in group),
-            weight=sum(part.weight for part in group),
-            frees=sum(part.frees for part in group),
-            room_thin=sum(part.room_thin for part in group),
-            room_full=sum(part.room_full for part in group),
-            io=sum(part.io for part in group),
-        )
-        for guest, group in by_guest.items()
-    )
-
-
 def _holds(target: Datastore, guest: Guest) -> bool:
     return target.content is None or CONTENT[guest.kind] in target.content
-
-
-class _Membership:
-    """Who of a rule is in which unit: owners are guests, or disks where the rule is about those of one
-    guest.
-    """
-
-    def __init__(self, units: Sequence[Unit], guests: Sequence[Guest]) -> None:
-        self.guests = guests
-        self.numbers = {guest.id: number for number, guest in enumerate(guests)}
-        self.parts: dict[int, list[tuple[int, Part]]] = {}
-        for number, unit in enumerate(units):
-            for part in unit.parts:
-                self.parts.setdefault(part.guest, []).append((number, part))
-
-    def of(self, rule: StorageRule) -> Members:
-        found: dict[int, list[str]] = {}
-        for name in rule.guests:
-            guest = self.numbers[name]
-            data = {disk.id or "" for disk in self.guests[guest].disks if counts_for_rules(disk)}
-            if len(rule.guests) == 1:
-                data &= set(rule.disks) or data - set(NO_DATA)
-            for unit, part in self.parts.get(guest, ()):
-                owners = [disk for disk in part.disks if disk in data]
-                if owners:
-                    found.setdefault(unit, []).extend(owners if len(rule.guests) == 1 else [name])
-        return Members(rule=rule, units={unit: tuple(dict.fromkeys(found[unit])) for unit in sorted(found)})
-
-
-def _in_broken_rules(rules: Sequence[Members], units: Sequence[Unit]) -> frozenset[int]:
-    """The units that are in the way of a rule where they are."""
-    found: set[int] = set()
-    for members in rules:
-        at: dict[int, list[int]] = {}
-        for unit in members.units:
-            at.setdefault(units[unit].home, []).append(unit)
-        if members.rule.kind == "affinity":
-            if len(at) > 1:
-                found.update(members.units)
-            continue
-        for here in at.values():
-            if len({owner for unit in here for owner in members.units[unit]}) > 1:
-                found.update(here)
-    return frozenset(found)
-
-
-def _twins(
-    datastores: Sequence[Datastore], disks: Mapping[int, Sequence[tuple[int, Disk]]]
-) -> dict[str, str]:
-    """By id, another datastore that may be the same place under another name: all that is known of both is
-    the same, and what is used would hold the disks of both.
-    """
-    groups: dict[object, list[int]] = {}
-    for number, place in enumerate(datastores):
-        if place.capacity and place.free is not None and place.free < place.capacity:
-            key = (place.capacity, place.free, place.type, place.shared, frozenset(place.hosts))
-            groups.setdefault(key, []).append(number)
-    found: dict[str, str] = {}
-    for group in groups.values():
-        if len(group) < 2:
-            continue
-        used = (datastores[group[0]].capacity or 0) - (datastores[group[0]].free or 0)
-        held = {
-            number: sum(taken_by(disk) or 0 for _guest, disk in disks.get(number, ())) for number in group
-        }
-        if not any(disks.get(number) for number in group) or sum(held.values()) > used:
-            continue
-        for number in group:
-            other = next(one for one in group if one != number)
-            found[datastores[number].id] = datastores[other].id
-    return found

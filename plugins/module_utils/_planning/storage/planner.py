@@ -17,12 +17,14 @@ from ..verify.storage import StorageExclusions, verify_storage_plan
 from .bounds import bytes_lower_bound
 from .builder import build_problem
 from .continuation import continued
+from .obstacles import immovable, ref
 from .order import Order, order_moves
 from .problem import Problem
 from .reduction import reduce
-from .report import NoOrder, Reasons, immovable, kind_of, ref, storage_state, unresolved
+from .report import Reasons, kind_of, storage_state
 from .search import Search
 from .state import State
+from .unresolved import NoOrder, unresolved
 
 # How often units that have no safe order are sent elsewhere.
 MAX_DETOURS = 4
