@@ -69,13 +69,14 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
         "other_balancers": "respect",
     },
     # Storage DRS levels no space below its threshold, so there is no max_spread. It looks every 8 hours: that
-    # is for a schedule.
+    # is for a schedule. growth is its advanced option PercentIdleMBInSpaceDemand, 25 by default.
     "sdrs": {
         "goal": "storage",
         "storage": {
             "utilisation": 80,
             "latency": 15,
             "min_difference": 5,
+            "growth": 25,
             "keep_together": True,
             "platform_rules": True,
             "other_balancers": "respect",
