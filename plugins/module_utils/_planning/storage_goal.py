@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from .._model.datastores import datastores_of
 from .._model.errors import InputError
 from .._model.plan import Migration, Plan, Proof, StoragePlan
 from .._model.policy.policy import Policy
@@ -34,6 +35,7 @@ from .storage.relocations import (
     undone,
     without_disks,
 )
+from .storage.selectors import select_datastores
 from .verify.relocations import relocation_defects
 from .verify.storage import StorageExclusions
 
@@ -98,7 +100,33 @@ def _without_disk_moves(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) 
 
 
 def _without_storage(snapshot: Snapshot, policy: Policy, hosts: HostPlanner) -> Plan:
-    return _no_migrations(snapshot, policy) if policy.goal == "storage" else hosts.plan(snapshot, policy)
+    if policy.goal == "storage":
+        return _no_migrations(snapshot, policy)
+    known = snapshot if policy.storage is None else _with_emptied_closed(snapshot, policy.storage)
+    found = hosts.plan(known, policy)
+    return found if known is snapshot else replace(found, snapshot_digest=snapshot.digest())
+
+
+def _with_emptied_closed(snapshot: Snapshot, storage: StoragePolicy) -> Snapshot:
+    """The snapshot in which no migration takes disks to a datastore of one host that is to be emptied."""
+    places = [place for place in datastores_of(snapshot) if not place.shared]
+    emptied = {place.id for place in places if place.maintenance}
+    if storage.evacuate is not None:
+        every = datastores_of(snapshot)
+        emptied |= select_datastores(every, storage.evacuate, "policy.storage.evacuate")
+    shut = {(host, place.name) for place in places if place.id in emptied for host in place.hosts}
+    if not shut:
+        return snapshot
+    hosts = []
+    for host in snapshot.hosts:
+        seen = {
+            name: replace(entry, closed_because=entry.closed_because or "it is to be emptied")
+            if (host.id, name) in shut
+            else entry
+            for name, entry in host.datastores.items()
+        }
+        hosts.append(replace(host, datastores=seen))
+    return replace(snapshot, hosts=tuple(hosts))
 
 
 def _with_disk_moves(snapshot: Snapshot, policy: Policy, found: Plan) -> Plan:

@@ -473,6 +473,20 @@ def test_no_datastore_or_host_is_ever_above_its_limit_and_a_second_plan_migrates
     assert again.migrations == ()
 
 
+def test_no_migration_takes_disks_to_a_datastore_that_is_emptied() -> None:
+    guests = [
+        guest(f"g{number}", "h2", ("local", 5), memory=10, blockers=("local_disk",)) for number in range(4)
+    ]
+    before = cluster([place("local", "h1"), place("local", "h2")], guests)
+    free = Policy.from_json({"goal": "spread", "effort": 4, "allow_blockers": ["local_disk"]})
+    bound = replace(free, storage=policy(**EVACUATE, relocate=False).storage)
+
+    assert plan(before, free).migrations
+    found = plan(before, bound)
+
+    assert (found.migrations, found.snapshot_digest) == ((), before.digest())
+
+
 # -- the verifier -------------------------------------------------------------------------------------------
 
 
