@@ -43,7 +43,7 @@ def who_stays(state: State, place: int) -> str:
 
 
 def why_stays(state: State, number: int) -> str:
-    """Why a unit stays: it can't be moved, no datastore may take it or has room for it, or nothing is better."""
+    """Why a unit stays: it can't be moved, no datastore takes it or has room for it, or nothing is better."""
     problem = state.problem
     unit = problem.units[number]
     if unit.fixed:
