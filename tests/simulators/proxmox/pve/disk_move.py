@@ -204,6 +204,8 @@ class _Worker:
         self.task = task
         self.change = change
         self.live = guest.kind == "qemu" and guest.running
+        # The name of the block job, since machines of version 10.0 no longer that of the drive.
+        self.job = f"{'mirror' if world.major >= 9 else 'drive'}-{request.slot}"
         self.over = False
         self.taken = 0
         self.source: Disk | None = None
@@ -251,6 +253,10 @@ class _Worker:
         world.disk_moves[guest.vmid] = self
         seconds = world.switches.disk_move_seconds
         if guest.kind == "qemu":
+            task.plain(
+                f"copying volume '{source.volid}' from current storage '{source.storage}' to target storage "
+                f"'{target.name}'"
+            )
             task.plain(f"create full clone of drive {source.slot} ({source.volid})")
         if not target.active(guest.node):
             self.fail(now, f"storage migration failed: storage '{target.name}' is not online")
@@ -312,14 +318,13 @@ class _Worker:
         total = self.source.size or 0
         sizes = f"{_human(total * step // STEPS)} of {_human(total)} ({100 * step / STEPS:.2f}%)"
         if self.live:
-            self.task.plain(f"drive-{self.source.slot}: transferred {sizes} in {round(moment - began)}s")
+            self.task.plain(f"{self.job}: transferred {sizes} in {round(moment - began)}s")
         else:
             self.task.plain(f"transferred {sizes}")
 
     def _no_space(self) -> str:
         if self.live:
-            job = f"drive-{self.request.slot}"
-            why = f"block job (mirror) error: {job}: No space left on device (io-status: nospace)"
+            why = f"block job (mirror) error: {self.job}: No space left on device (io-status: nospace)"
             return f"storage migration failed: {why}"
         return "storage migration failed: copy failed: No space left on device"
 
@@ -339,8 +344,8 @@ class _Worker:
             self.fail(moment, self._no_space())
             return
         if self.live:
-            self.task.plain(f"drive-{source.slot}: Completing block job...")
-            self.task.plain(f"drive-{source.slot}: Completed successfully.")
+            self.task.plain(f"{self.job}: Completing block job...")
+            self.task.plain(f"{self.job}: Completed successfully.")
         self._replace(source, self.copy)
         self._release()
         kept = world.switches.keeps_source(str(guest.vmid))
