@@ -31,14 +31,19 @@ class Gauge:
 def datastore_gauges(
     plan: StoragePlan | None, snapshot: Snapshot | None, summaries: Sequence[Mapping[str, Any]]
 ) -> Iterator[Gauge]:
-    """Each datastore when the run read it, and its use after the run; nothing where none was read."""
-    if plan is not None:
-        found: Mapping[str, DatastoreState] = plan.before.datastores
-    elif snapshot is not None and snapshot.datastores:
-        found = storage_state(snapshot).datastores
+    """Each datastore when the run read it, and its use after the run; nothing where none was read. A plan
+    counts growth that the policy expects as in use, so that it only stands in for a snapshot.
+    """
+    if snapshot is not None and snapshot.datastores:
+        found: Mapping[str, DatastoreState] = storage_state(snapshot).datastores
+    elif plan is not None:
+        found = plan.before.datastores
     else:
         return
-    before = {place: one.percent for place, one in found.items()}
+    before = next(
+        (one["datastores_before"] for one in summaries if one.get("datastores_before")),
+        {place: one.percent for place, one in found.items()},
+    )
     # A run that moves no disk leaves them as they were, and one that could not read the cluster again says
     # nothing of them.
     after = next(

@@ -115,7 +115,8 @@ def test_what_a_run_did_to_datastores() -> None:
     label = f'{{datastore="{FULL}"}}'
     assert state.percent is not None
     assert state.latency is not None
-    assert found[f"evenkeel_datastore_used_before_ratio{label}"] == pytest.approx(state.percent / 100)
+    # As it was measured right before the run.
+    assert found[f"evenkeel_datastore_used_before_ratio{label}"] == 0.91
     assert found[f"evenkeel_datastore_used_ratio{label}"] == 0.74
     assert not [name for name in found if "gone" in name]
     assert found[f"evenkeel_datastore_capacity_bytes{label}"] == state.capacity
@@ -147,6 +148,24 @@ def test_counters_of_disk_moves_go_on_and_dry_runs_copy_nothing() -> None:
     assert found["evenkeel_copied_bytes_total"] == 2000
     assert found["evenkeel_copies_left_behind_total"] == 2
     assert found["evenkeel_disk_move_seconds_total"] == 180
+
+
+def test_growth_that_the_policy_expects_is_not_use() -> None:
+    grown = plan(
+        DATASTORES, Policy.from_json({"goal": "storage", "storage": {"utilisation": 75, "growth": 50}})
+    )
+    assert grown.storage is not None
+    assert STORAGE_PLAN.storage is not None
+    full, plain = (
+        one.storage.before.datastores[FULL].percent for one in (grown, STORAGE_PLAN) if one.storage
+    )
+    assert full is not None
+    assert plain is not None
+    assert full > plain
+    found = values(run(Totals(), plan=grown, snapshot=DATASTORES))
+    assert found[f'evenkeel_datastore_used_before_ratio{{datastore="{FULL}"}}'] == pytest.approx(
+        plain / 100, abs=1e-5
+    )
 
 
 def test_datastores_after_a_run_that_could_not_read_them_again_and_without_a_policy_for_them() -> None:
