@@ -123,7 +123,7 @@ def main() -> None:
             session_of(folder, name, json.dumps(generate(shape).to_json()), {"max_spread": 20})
             for name, shape in CLUSTERS.items()
         ]
-        sessions.append(session_of(folder, STORAGE, STORAGE_FILE.read_text(), {"preset": "sdrs"}))
+        sessions.append(session_of(folder, STORAGE, STORAGE_FILE.read_text(), {"goal": "storage"}))
         for session in sessions:
             session.read()
         # So that there is a history, whose guest has moved for a rule or a level, and something left to do.

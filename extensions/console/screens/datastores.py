@@ -93,7 +93,7 @@ class DatastoresView(View):
             rows[place.id] = [
                 plain(place.name if names.count(place.name) == 1 else place.id, "bold"),
                 _bar(_percent(place, known), width, limit),
-                plain(_sizes(place, known), right=True),
+                plain(_sizes(place), right=True),
                 number(limit, 0, " %"),
                 number(place.latency, 1, " ms", "dark_orange" if self._is_slow(place) else ""),
                 number(None if known is None else known.disks, 0),
@@ -137,6 +137,12 @@ class DatastoresView(View):
             lines += [f"{item.what}: {item.why}" for item in storage.wrong if item not in rules]
             lines += [f"{counted(len(rules), 'rule')} for disks out of order: see Rules (3)"] if rules else []
             lines += storage.notices
+        policy = self.session.policy.storage
+        if policy is not None and policy.growth:
+            lines.append(
+                f"In use counts {policy.growth:g} % of what thin disks may still grow (storage.growth); GiB"
+                " does not."
+            )
         unknown = () if place is None else _unknown(place)
         if place is not None and unknown and self.session.reads_datastores:
             lines.append(f"{place.name}: not reported: {listed(unknown, _MOST_NAMED)}")
@@ -249,11 +255,11 @@ def _bar(percent: float | None, width: int, limit: float | None) -> Text:
     return Text.assemble(text, f" {percent:5.1f}", (mark(percent, band), text.style), no_wrap=True)
 
 
-def _sizes(place: Datastore, known: DatastoreState | None) -> str:
-    used = None if known is None else known.used
-    if used is None and place.capacity is not None and place.free is not None:
-        used = place.capacity - place.free
-    shown = UNKNOWN if used is None else f"{used / GIB:.0f}"
+def _sizes(place: Datastore) -> str:
+    """What is taken now, without what may still grow."""
+    shown = UNKNOWN
+    if place.capacity is not None and place.free is not None:
+        shown = f"{(place.capacity - place.free) / GIB:.0f}"
     return f"{shown} / {UNKNOWN if place.capacity is None else f'{place.capacity / GIB:.0f}'}"
 
 

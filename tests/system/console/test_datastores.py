@@ -39,7 +39,7 @@ from ansible_collections.evenkeel.cluster.tests.support.console import (
 from .test_deciding import answer, on_screen, open_cluster, planned
 
 EXAMPLE = Path(__file__).parents[3] / "playbooks" / "files" / "example-datastores.json"
-SDRS = {"preset": "sdrs", "effort": 2}
+POLICY: dict[str, Any] = {"goal": "storage", "effort": 2}
 # Copies that nobody waits for, and that can be seen.
 QUICK, SLOW = 10**13, 2 * 10**10
 
@@ -48,7 +48,7 @@ def example(folder: Path, bandwidth: int = QUICK, **plan: Any) -> Session:
     path = folder / "cluster.json"
     path.write_text(EXAMPLE.read_text())
     set_bandwidth(folder, bandwidth)
-    return rehearsal_session(path, plan={**SDRS, **plan})
+    return rehearsal_session(path, plan={**POLICY, **plan})
 
 
 def set_bandwidth(folder: Path, bandwidth: int) -> None:
@@ -179,7 +179,7 @@ def test_in_a_terminal_a_run_is_finished_after_a_kill_and_a_datastore_is_emptied
         "balance_platform": "rehearsal",
         "balance_rehearsal_path": str(tmp_path / "cluster.json"),
         "balance_poll_interval": "0.05",
-        **{f"balance_{name}": value for name, value in SDRS.items()},
+        **{f"balance_{name}": value for name, value in POLICY.items()},
     }
     inventory = inventory_file(tmp_path, {"prod": variables})
     with terminal(tmp_path, "-i", str(inventory)) as console:
