@@ -22,7 +22,7 @@ from .state import FINE, State
 MAX_UNITS = 80
 # By effort, for all passes together. Of what is left each pass but the last takes a third, and so does each
 # interval of a band but the last two.
-NODES = 8000
+NODES = 16_000
 # By effort, arrangements of units that are on their way, for all ends together.
 STATES = 2000
 # Bytes of the ends that are looked at first, by the bound for them.
