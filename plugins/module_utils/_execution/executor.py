@@ -12,24 +12,21 @@ from typing import Literal
 
 from .._model.errors import EvenKeelError
 from .._model.outcome import MigrationOutcome, Outcome
-from .._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
+from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .concurrency_limits import ConcurrencyLimits
 from .errors import JournalError, WrongCluster
-from .job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, MAX_UNREACHABLE_SECONDS, FailurePolicy, MigrationJob
+from .job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, FailurePolicy, MigrationJob
 from .journal import Journal
 from .launcher import Launcher
 from .migration_tracker import SUCCESSFUL, MigrationTracker
 from .monitor import Monitor
+from .pace import Pace
 from .preflight import DisksAlong
 from .progress import Progress, progress
 from .rollback_plan import rollback_migrations
 from .stopping import StopSignal
-
-# Errors that no repetition can fix.
-_FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)
-_MIN_PAUSE_SECONDS = 0.1
 
 
 class Executor:
@@ -65,21 +62,17 @@ class Executor:
         self._observe = observe
         self._renew_lock = renew_lock
         self._ended = ended
-        self._rng = rng
         self._pauses = pauses
         self._is_last = is_last
         self._disks = disks
         # Why nothing may follow this part of the run, or None.
         self.ended_early: str | None = None
         self._paused: str | None = None
-        # For how long nothing was under way because of a pause.
-        self._rested = 0.0
         self._tracker = MigrationTracker(job.migrations, journal, clock, ended)
         self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock, disks)
         self._monitor = Monitor(platform, self._tracker, clock, failure_policy.timeout)
         self._halted: str | None = None
-        self._silent_since: dict[str, float] = {}
-        self._wait = _MIN_PAUSE_SECONDS
+        self._pace = Pace(clock, failure_policy.poll_interval, rng)
         self._began = clock.monotonic()
 
     def run(self) -> Outcome:
@@ -122,14 +115,14 @@ class Executor:
                 self._start_ready(now)
             self._report()
             if tracker.running:
-                self._pause(progressed=len(tracker.pending) < open_before)
+                self._pace.pause(progressed=len(tracker.pending) < open_before)
                 self._poll()
             elif self._paused is not None:
-                self._rest()
+                self._pace.rest()
                 now = None
                 continue
             elif now is not None and len(tracker.pending) == open_before:
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
             now = self._refresh_live_state() if tracker.pending else None
         self._report()
 
@@ -181,9 +174,9 @@ class Executor:
                 self._renew_lock()
                 if self._halted is not None or self._stop.reason(self._clock.monotonic()) is not None:
                     raise
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
             else:
-                self._silent_since.pop("look", None)
+                self._pace.answered("look")
                 return now
 
     def _refresh_live_state(self) -> ClusterNow | None:
@@ -191,10 +184,10 @@ class Executor:
             now = self._read_live_state()
         except (PlatformError, WrongCluster) as error:
             if not self._tracker.running:
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
             self._tolerate("look", error)
             return None
-        self._silent_since.pop("look", None)
+        self._pace.answered("look")
         return now
 
     def _poll(self) -> None:
@@ -203,38 +196,16 @@ class Executor:
         except PlatformError as error:
             self._tolerate("poll", error)
         else:
-            self._silent_since.pop("poll", None)
+            self._pace.answered("poll")
 
     def _tolerate(self, question: str, error: EvenKeelError) -> None:
-        """Tolerate a platform that does not answer for some time, separately for each question, because one
-        that reports its hosts may still fail to report its tasks. Then, or after a final error, give up.
-        """
-        now = self._clock.monotonic()
-        since = self._silent_since.setdefault(question, now)
-        if isinstance(error, _FINAL) or now - since >= MAX_UNREACHABLE_SECONDS:
+        """Tolerate a platform that does not answer for some time; then, or after a final error, give up."""
+        if self._pace.must_give_up(question, error):
             self._halted = self._halted or str(error)
             self._monitor.abandon(str(error))
 
-    def _pause(self, *, progressed: bool) -> None:
-        """Wait before asking again: shortly after something was started, longer and longer while nothing
-        happens. A platform that is in trouble is asked at random moments, lest all who wait for it come at
-        the same one.
-        """
-        self._wait = min(
-            _MIN_PAUSE_SECONDS if progressed else 2 * self._wait, self._failure_policy.poll_interval
-        )
-        self._clock.sleep(self._wait * (0.5 + self._rng() / 2) if self._silent_since else self._wait)
-
-    def _rest(self) -> None:
-        """Wait while the run is paused and nothing is under way. The cluster is looked at before it goes
-        on.
-        """
-        began = self._clock.monotonic()
-        self._pause(progressed=False)
-        self._rested += self._clock.monotonic() - began
-
     def _report(self) -> None:
-        since = self._began + self._rested
+        since = self._began + self._pace.rested
         seen = progress(self._tracker, self._monitor.percent, self._clock, since)
         self._observe(seen if self._paused is None else replace(seen, paused=self._paused))
 
@@ -293,7 +264,7 @@ class Executor:
                 return
             if not busy and not self._monitor.unconfirmed():
                 return
-            self._pause(progressed=False)
+            self._pace.pause(progressed=False)
 
     def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
         outcomes = self._tracker.outcomes()

@@ -12,13 +12,14 @@ from typing import Literal
 
 from ..._model.errors import EvenKeelError
 from ..._model.outcome import DiskMoveOutcome, Outcome
-from ..._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
+from ..._platforms.errors import PlatformError
 from ..._platforms.storage_protocol import StorageNow, StoragePlatform
 from ..clock import Clock
 from ..errors import JournalError, WrongCluster
-from ..job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, MAX_UNREACHABLE_SECONDS, FailurePolicy
+from ..job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, FailurePolicy
 from ..journal import Journal
 from ..migration_tracker import SUCCESSFUL
+from ..pace import Pace
 from ..progress import DiskProgress
 from ..stopping import StopSignal
 from .job import DiskMoveJob, DiskSlots
@@ -27,10 +28,6 @@ from .monitor import DiskMonitor
 from .progress import disk_progress
 from .tracker import DiskMoveTracker
 from .way_back import moves_back
-
-# Errors that no repetition can fix.
-_FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)
-_MIN_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +69,13 @@ class DiskMoveExecutor:
         self._observe = observe
         self._renew_lock = renew_lock
         self._ended = ended
-        self._rng = rng
         self._pauses = pauses
         self._paused: str | None = None
-        # For how long nothing was under way because of a pause.
-        self._rested = 0.0
         self._tracker = DiskMoveTracker(job.moves, journal, clock, ended)
         self._launcher = DiskLauncher(job, platform, slots, self._tracker, journal.past, clock)
         self._monitor = DiskMonitor(job, platform, self._tracker, clock, failure_policy.timeout)
         self._halted: str | None = None
-        self._silent_since: dict[str, float] = {}
-        self._wait = _MIN_PAUSE_SECONDS
+        self._pace = Pace(clock, failure_policy.poll_interval, rng)
         self._began = clock.monotonic()
         self._last: StorageNow | None = None
 
@@ -120,14 +113,14 @@ class DiskMoveExecutor:
                 self._start_ready(now)
             self._report()
             if tracker.running:
-                self._pause(progressed=len(tracker.pending) < open_before)
+                self._pace.pause(progressed=len(tracker.pending) < open_before)
                 self._poll()
             elif self._paused is not None:
-                self._rest()
+                self._pace.rest()
                 now = None
                 continue
             elif now is not None and len(tracker.pending) == open_before:
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
             now = self._refresh() if tracker.pending else None
         self._report()
 
@@ -169,7 +162,7 @@ class DiskMoveExecutor:
                 where="vm_migrate",
                 hint="Make a plan for the cluster of the platform",
             )
-        self._silent_since.pop("look", None)
+        self._pace.answered("look")
         self._last = now
         self._launcher.look_for_copies(now)
         self._journal.copies = self._launcher.copies
@@ -189,14 +182,14 @@ class DiskMoveExecutor:
                 if stopped is not None:
                     self._halted = stopped
                     return None
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
 
     def _refresh(self) -> StorageNow | None:
         try:
             return self._look()
         except (PlatformError, WrongCluster) as error:
             if not self._tracker.running:
-                self._pause(progressed=False)
+                self._pace.pause(progressed=False)
             self._tolerate("look", error)
             return None
 
@@ -206,33 +199,17 @@ class DiskMoveExecutor:
         except PlatformError as error:
             self._tolerate("poll", error)
         else:
-            self._silent_since.pop("poll", None)
+            self._pace.answered("poll")
 
     def _tolerate(self, question: str, error: EvenKeelError) -> None:
-        """Tolerate a platform that does not answer for some time. Then, or after a final error, give up."""
-        now = self._clock.monotonic()
-        since = self._silent_since.setdefault(question, now)
-        if isinstance(error, _FINAL) or now - since >= MAX_UNREACHABLE_SECONDS:
+        """Tolerate a platform that does not answer for some time; then, or after a final error, give up."""
+        if self._pace.must_give_up(question, error):
             self._halted = self._halted or str(error)
             self._monitor.abandon(str(error))
 
-    def _pause(self, *, progressed: bool) -> None:
-        """Wait before asking again: shortly after something was started, longer and longer while nothing
-        happens; at random moments while the platform is in trouble.
-        """
-        self._wait = min(
-            _MIN_PAUSE_SECONDS if progressed else 2 * self._wait, self._failure_policy.poll_interval
-        )
-        self._clock.sleep(self._wait * (0.5 + self._rng() / 2) if self._silent_since else self._wait)
-
-    def _rest(self) -> None:
-        """Wait while the run is paused and nothing is under way."""
-        began = self._clock.monotonic()
-        self._pause(progressed=False)
-        self._rested += self._clock.monotonic() - began
-
     def _report(self) -> None:
-        seen = disk_progress(self._tracker, self._monitor.states, self._clock, self._began + self._rested)
+        since = self._began + self._pace.rested
+        seen = disk_progress(self._tracker, self._monitor.states, self._clock, since)
         self._observe(seen, self._paused or "")
 
     def _must_roll_back(self) -> bool:
@@ -281,7 +258,7 @@ class DiskMoveExecutor:
                 return
             if not busy and not self._tracker.counts().get("cancelled"):
                 return
-            self._pause(progressed=False)
+            self._pace.pause(progressed=False)
 
     def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
         outcomes = self._tracker.outcomes()
