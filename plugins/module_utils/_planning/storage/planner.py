@@ -138,7 +138,7 @@ def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first
     first = State(problem)
     traffic = {place for step in order.steps for place in (step.source, step.target)}
     before, after = storage_state(first), storage_state(state, traffic)
-    reasons = Reasons(problem, before, after)
+    reasons = Reasons(state, before, after)
     waves: list[int] = []
     moves = []
     for position, step in enumerate(order.steps):

@@ -98,10 +98,11 @@ def kind_of(problem: Problem, first: State, unit: int) -> DiskMoveKind:
 
 
 class Reasons:
-    """Why each unit moves, in words."""
+    """Why each unit moves, in words. end: the state after all moves."""
 
-    def __init__(self, problem: Problem, before: StorageState, after: StorageState) -> None:
-        self.problem, self.before, self.after = problem, before, after
+    def __init__(self, end: State, before: StorageState, after: StorageState) -> None:
+        self.problem, self.before, self.after = end.problem, before, after
+        self.end = end
         self.broken = {violation.rule for violation in before.violations}
 
     def of(self, kind: DiskMoveKind, unit: int, target: int) -> str:
@@ -122,6 +123,8 @@ class Reasons:
         if kind == "parking":
             there = self.problem.places[target].datastore.name
             return f"moved to {there} temporarily until its target has room; frees space on {name}"
+        if kept := self._kept(unit):
+            return f"keeps rule {listed(kept, 3)}, because other disks move"
         if kind == "latency":
             latency = source.datastore.latency or 0
             return f"takes I/O off {name}, whose latency is {latency:g} ms"
@@ -130,3 +133,18 @@ class Reasons:
         if then > now:
             return f"makes room on {name} for other disks"
         return f"takes {name} from {now:.1f} % to {then:.1f} %"
+
+    def _kept(self, unit: int) -> list[str]:
+        """The rules that a unit moves for and for nothing else: at the end they would be broken if it were at
+        home, and no datastore would be fuller or slower than it may be.
+        """
+        rules = self.problem.rules_of.get(unit, ())
+        where = self.end.where[unit]
+        if not rules or where == self.problem.units[unit].home:
+            return []
+        broken, key = list(self.end.broken), self.end.key()
+        self.end.relocate(unit, self.problem.units[unit].home)
+        worse = [rule for rule in rules if self.end.broken[rule] > broken[rule]]
+        alike = self.end.key()[1:5] == key[1:5]
+        self.end.relocate(unit, where)
+        return [self.problem.rules[rule].rule.name for rule in worse] if alike else []

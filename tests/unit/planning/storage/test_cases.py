@@ -181,6 +181,16 @@ def test_rules_of_guests_and_of_disks() -> None:
     assert ways(apart) == [("vm1", ("scsi1",), "a", "b", "rule")]
 
 
+def test_what_makes_way_for_a_rule_says_so_and_claims_no_space() -> None:
+    guests = [guest("web1", disk("a", 200)), guest("web2", disk("b", 0, "home"))]
+    snapshot = cluster([place("a", used=700), place("b", used=300), place("c", 200, used=20)], guests)
+    plan = planned(snapshot, rules=[{"by": "name_prefix"}])
+    assert {move.guest.id: move.why for move in plan.moves} == {
+        "web1": "takes a from 90.0 % to 70.0 %",
+        "web2": "keeps rule name_prefix:web, because other disks move",
+    }
+
+
 def test_a_rule_of_the_platform_counts_unless_it_is_turned_off() -> None:
     rule = StorageRule(
         name="r", kind="anti_affinity", guests=("vm1", "vm2", "gone"), source="storage-drs-rule:r"
@@ -422,6 +432,52 @@ def test_disks_whose_io_was_not_measured_make_no_other_datastore_slow() -> None:
     moves = planned(cluster(places, guests), latency=15, utilisation=80).moves
     assert {move.target for move in moves} == {"c"}
     assert {move.target for move in planned(cluster(places, guests), utilisation=80).moves} == {"b"}
+
+
+def test_an_idle_datastore_takes_as_much_io_as_a_busy_one_of_its_kind_shows() -> None:
+    """With little I/O it shows only its base latency."""
+    guests = [guest(f"vm{n}", disk("a", 50, disk_io=2.5e7)) for n in range(4)]
+    busy = place("a", used=400, latency=20, disk_io=1e8, type="VMFS")
+    idle = place("b", used=100, latency=2, disk_io=1e6, type="VMFS")
+
+    def targets(other: Datastore) -> set[str]:
+        return {move.target for move in planned(cluster([busy, other], guests), latency=15).moves}
+
+    assert planned(cluster([busy, idle], guests), latency=15).status == "balanced"
+    assert targets(idle) == {"b"}
+    # What is of another kind, or slower with less I/O, need not be as capable.
+    assert targets(replace(idle, type="NFS")) == set()
+    assert targets(replace(idle, kind="sata")) == set()
+    assert targets(replace(idle, latency=21.0)) == set()
+
+
+def test_what_is_slower_now_takes_no_more_than_it_shows() -> None:
+    guests = [guest(f"vm{n}", disk("a", 50, disk_io=2.5e7)) for n in range(4)]
+    flash = place("c", used=700, latency=1, disk_io=3e8)
+    places = [place("a", used=400, latency=20, disk_io=1e8), place("b", used=100, latency=8, disk_io=1e6)]
+    # The one that is too slow says more of b than the fast one.
+    assert planned(cluster([*places, flash], guests), latency=15).status == "balanced"
+    slow = planned(cluster([replace(places[0], type="NFS"), places[1], flash], guests), latency=15)
+    assert codes(slow) == ["latency_exceeded"]
+
+
+def test_space_that_copies_of_other_runs_are_to_take_is_taken() -> None:
+    guests = [guest(f"vm{n}", disk("a", 100)) for n in range(4)]
+    places = [place("a", used=450), place("b", used=300), place("c", used=350)]
+    snapshot = cluster(places, guests)
+    assert ways(planned(snapshot)) == [("vm0", ("scsi0",), "a", "b", "space")]
+    b = snapshot.datastores[1]
+    coming = replace(
+        snapshot, datastores=(snapshot.datastores[0], replace(b, arriving=450 * GIB), snapshot.datastores[2])
+    )
+    plan = planned(coming)
+    assert ways(plan) == [("vm0", ("scsi0",), "a", "c", "space")]
+    assert plan.before.datastores["b"].used == 750 * GIB
+    assert plan.notices == (
+        "datastore b: 450.0 GiB more count as in use, because another run is moving disks to it",
+    )
+    held = replace(coming, guests=tuple(replace(one, blockers=("locked",)) for one in coming.guests))
+    assert planned(held).moves == ()
 
 
 def test_latency_takes_io_off_and_claims_nothing_of_the_target() -> None:
