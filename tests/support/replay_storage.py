@@ -19,6 +19,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
     StorageRule,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.latency import (
+    io_per_millisecond,
+    latency_after,
+)
 
 Place = str
 
@@ -27,13 +31,12 @@ def paper_end(snapshot: Snapshot, plan: StoragePlan) -> Snapshot:
     """The snapshot after the plan. A datastore is as slow as its I/O makes it, as the planner estimates."""
     moves = [MovedDisks(guest=move.guest.id, disks=move.disks, target=move.target) for move in plan.moves]
     end = snapshot_after_disk_moves(snapshot, moves)
-    first = {place.id: place for place in snapshot.datastores}
+    amounts = io_per_millisecond(snapshot.datastores)
+    first = {place.id: (place, amount) for place, amount in zip(snapshot.datastores, amounts, strict=True)}
     places = []
     for place in end.datastores:
-        old = first[place.id]
-        latency = old.latency
-        if latency is not None and old.disk_io:
-            latency = latency * (place.disk_io or 0.0) / old.disk_io
+        old, amount = first[place.id]
+        latency = old.latency if amount is None else latency_after(old, place.disk_io or 0.0, amount)
         places.append(replace(place, latency=latency))
     return replace(end, datastores=tuple(places))
 
@@ -105,7 +108,8 @@ class Replay:
         return -int(-max(0, (disk.size or 0) - used) * self.storage.growth // 100)
 
     def _room(self, disk: Disk, target: str) -> int:
-        if self.stores[target].thin and disk.thin is not False and disk.used is not None:
+        thin = self.stores[target].thin and disk.thin is not False and not disk.copied_whole
+        if thin and disk.used is not None:
             return disk.used + self._growth(disk, disk.used)
         return max(disk.size or 0, disk.used or 0)
 

@@ -21,14 +21,25 @@ class MovedDisks:
     target: str
 
 
-def taken_on(disk: Disk, place: Datastore) -> int:
+def is_copied_whole(disk: Disk, *, migrated: bool = False) -> bool:
+    """Whether a copy of a disk may take its full size. migrated: when its guest takes it to another host."""
+    return disk.migrated_whole if migrated else disk.copied_whole
+
+
+def copied_bytes(disk: Disk, *, migrated: bool = False) -> int:
+    """Bytes that are copied when a disk is moved. migrated: as in is_copied_whole."""
+    if disk.used is None:
+        return disk.size or 0
+    return max(disk.size or 0, disk.used) if is_copied_whole(disk, migrated=migrated) else disk.used
+
+
+def taken_on(disk: Disk, place: Datastore, *, migrated: bool = False) -> int:
     """Bytes that a disk takes on a datastore once it has been copied there: all of it, unless it is known
-    that only what was written is copied.
+    that only what was written is copied. migrated: as in is_copied_whole.
     """
-    size = max(disk.size or 0, disk.used or 0)
     if place.thin and disk.thin is not False and disk.used is not None:
-        return disk.used
-    return size
+        return copied_bytes(disk, migrated=migrated)
+    return max(disk.size or 0, disk.used or 0)
 
 
 def taken_by(disk: Disk) -> int | None:
@@ -141,11 +152,11 @@ def freed_by(disk: Disk, share: float) -> int:
     return round((disk.size or 0) * share) if taken is None else taken
 
 
-def disk_on(disk: Disk, target: Datastore) -> Disk:
-    """A disk once it has been copied to a datastore."""
+def disk_on(disk: Disk, target: Datastore, *, migrated: bool = False) -> Disk:
+    """A disk once it has been copied to a datastore. migrated: as in is_copied_whole."""
     known = disk.used is not None or target.thin is not True
     thin = disk.thin if target.thin is not False else False
-    used = taken_on(disk, target) if known else None
+    used = taken_on(disk, target, migrated=migrated) if known else None
     return replace(disk, datastore=target.name, used=used, thin=thin)
 
 

@@ -131,7 +131,7 @@ def _with_relocated_disks(
             host = targets[guest.id]
             source = ids[guest.host, disk.datastore]
             target = places[ids[host, storage[guest.id][disk.datastore]]]
-            frees, takes = freed_by(disk, shares[source]), taken_on(disk, target)
+            frees, takes = freed_by(disk, shares[source]), taken_on(disk, target, migrated=True)
             for place, holder, amount, moving in (
                 (places[source], guest.host, -frees, -(disk.disk_io or 0.0)),
                 (target, host, takes, disk.disk_io or 0.0),
@@ -140,7 +140,7 @@ def _with_relocated_disks(
                 traffic[place.id] = traffic.get(place.id, 0.0) + moving
                 if not place.shared:
                     own[holder] = own.get(holder, 0.0) + amount
-            disks.append(disk_on(disk, target))
+            disks.append(disk_on(disk, target, migrated=True))
         arrived[guest.id] = tuple(disks)
         bare.append(replace(guest, disks=tuple(disk for disk in guest.disks if disk.datastore not in names)))
     after = snapshot_after_moves(replace(snapshot, guests=tuple(bare)), targets, storage)

@@ -218,6 +218,13 @@ class Disk:
     disk_io: Annotated[Amount | None, "bytes per second that it reads and writes"] = field(
         default=None, metadata={"omit": True}
     )
+    copied_whole: Annotated[
+        bool,
+        "whether a copy of it may take its full size where it goes, though it takes less where it is",
+    ] = field(default=False, metadata={"omit": True})
+    migrated_whole: Annotated[
+        bool, "the same of its copy on another host, when its guest is migrated together with it"
+    ] = field(default=False, metadata={"omit": True})
     blockers: Annotated[
         tuple[Id, ...],
         "why it stays: linked_clone, snapshot_chain, raw_device, cdrom, not_backed_up, shared_disk, "

@@ -172,7 +172,9 @@ def test_only_for_plans_of_datastores_more_is_asked(simulator: Simulate) -> None
     idle = sum(guest.power != "running" for guest in found.guests)
     # On Ceph and NFS, not on LVM.
     thin = 8
-    assert more - before == idle + thin
+    # VMs that run with a disk on Ceph: their machines may copy it whole.
+    machines = 3
+    assert more - before == idle + thin + machines
     again = sum(clusters.calls(served).values())
     clusters.connect(served).read()
     clusters.connect(served, storage=True).read()

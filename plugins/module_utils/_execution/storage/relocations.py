@@ -78,7 +78,7 @@ class Layout:
         ]
 
     def _room(self, disk: Disk, target: Datastore) -> int:
-        taken = taken_on(disk, target)
+        taken = taken_on(disk, target, migrated=True)
         rest = 0 if disk.thin is False else max(0, (disk.size or 0) - taken)
         return taken + math.ceil(rest * self.growth / 100)
 

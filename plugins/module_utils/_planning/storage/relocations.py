@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.datastores import datastores_of
-from ..._model.disk_moves import MovedDisks, freed_by, snapshot_after_disk_moves
+from ..._model.disk_moves import MovedDisks, copied_bytes, freed_by, snapshot_after_disk_moves
 from ..._model.loads import guest_used
 from ..._model.plan import Plan, StoragePlan
 from ..._model.policy.choices import Choices, Pinned
@@ -376,7 +376,7 @@ class _Candidates:
         """Bytes of memory and of disks on datastores that only its host has."""
         one = self.guests[guest]
         return int(_memory(one)) + sum(
-            _copied(disk) for disk in one.disks if not self._is_shared(one.host, disk)
+            copied_bytes(disk, migrated=True) for disk in one.disks if not self._is_shared(one.host, disk)
         )
 
     def _is_shared(self, host: str, disk: Disk) -> bool:
@@ -461,7 +461,7 @@ class _Candidates:
             place = self.places[target].datastore
             storage[name] = place.name
             arrivals[place.id] += sum(self.room(disk, place) for disk in disks)
-            copied += sum(_copied(disk) for disk in disks)
+            copied += sum(copied_bytes(disk, migrated=True) for disk in disks)
         if not storage:
             return None
         here = self.hosts[guest.host].name
@@ -537,7 +537,7 @@ class _Candidates:
 
     def room(self, disk: Disk, target: Datastore) -> int:
         """What a disk may take on a datastore, growth that counts as in use included."""
-        if target.thin and disk.used is not None and disk.thin is not False:
+        if target.thin and disk.used is not None and disk.thin is not False and not disk.migrated_whole:
             rest = max(0, (disk.size or 0) - disk.used)
             return disk.used + math.ceil(rest * self.storage.growth / 100)
         return max(disk.size or 0, disk.used or 0)
@@ -596,7 +596,3 @@ class _Ledger:
 def _memory(guest: Guest) -> float:
     """Bytes that it holds on its host."""
     return (guest_used(guest, "memory") or 0.0) if guest.is_on_host else 0.0
-
-
-def _copied(disk: Disk) -> int:
-    return disk.used if disk.used is not None else disk.size or 0

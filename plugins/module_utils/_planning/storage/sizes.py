@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..._model.disk_moves import taken_by
+from ..._model.disk_moves import copied_bytes, taken_by
 from ..._model.snapshot import Disk
 from .problem import Part
 
@@ -29,15 +29,15 @@ class DiskSizes:
         return Part(
             guest=guest,
             disks=tuple(disk.id or "" for disk in disks),
-            bytes=sum(
-                size if disk.used is None else disk.used for disk, size in zip(disks, sizes, strict=True)
-            ),
+            bytes=sum(copied_bytes(disk) for disk in disks),
             weight=sum(take + self.rest(disk, take) for disk, take in zip(disks, takes, strict=True)),
             frees=sum(
                 0 if (sure := taken_by(disk)) is None else sure + self.rest(disk, sure) for disk in disks
             ),
             room_thin=sum(
-                size if disk.used is None or disk.thin is False else disk.used + self.rest(disk, disk.used)
+                size
+                if disk.used is None or disk.thin is False or disk.copied_whole
+                else disk.used + self.rest(disk, disk.used)
                 for disk, size in zip(disks, sizes, strict=True)
             ),
             room_full=sum(sizes),

@@ -8,6 +8,7 @@ gives its space back once its volume has been deleted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -92,9 +93,31 @@ def _bytes(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+def machine_version(world: World, guest: Guest) -> str:
+    """Of a machine that runs: the newest one, unless its configuration names another."""
+    pinned = re.search(r"-(\d+\.\d+)", str(guest.config.get("machine") or ""))
+    return pinned[1] if pinned else qemu_version(world)
+
+
 def qemu_version(world: World) -> str:
-    """Of the machines that run."""
+    """Of the processes that run."""
     return "10.1" if world.major >= 9 else "9.2"
+
+
+def _has_block_devices(world: World, guest: Guest) -> bool:
+    return int(machine_version(world, guest).partition(".")[0]) >= 10
+
+
+def _written(world: World, guest: Guest, disk: Disk) -> int | None:
+    """What a copy of a disk writes; None for all of it. The mirror of a machine that runs writes zeros as
+    data, unless the source is a qcow2 file, or the target looks for zeros: with machines from version 10.0,
+    and only where `detect_zeroes` is on.
+    """
+    if guest.kind != "qemu" or not guest.running or _format(disk) == "qcow2":
+        return disk.used
+    value = str(guest_config(guest).get(disk.slot))
+    detects = "detect_zeroes=0" not in value.split(",")
+    return disk.used if _has_block_devices(world, guest) and detects else None
 
 
 def _io_uring_refused(world: World, guest: Guest, disk: Disk, target: Storage) -> bool:
@@ -108,7 +131,7 @@ def _io_uring_refused(world: World, guest: Guest, disk: Disk, target: Storage) -
         return False
     if "aio" in options:
         return options["aio"] == "io_uring"
-    return world.major < 9 and _takes_io_uring(world.storages[disk.storage], direct)
+    return not _has_block_devices(world, guest) and _takes_io_uring(world.storages[disk.storage], direct)
 
 
 def _takes_io_uring(storage: Storage, direct: bool) -> bool:
@@ -205,7 +228,7 @@ class _Worker:
         self.change = change
         self.live = guest.kind == "qemu" and guest.running
         # The name of the block job, since machines of version 10.0 no longer that of the drive.
-        self.job = f"{'mirror' if world.major >= 9 else 'drive'}-{request.slot}"
+        self.job = f"{'mirror' if _has_block_devices(world, guest) else 'drive'}-{request.slot}"
         self.over = False
         self.taken = 0
         self.source: Disk | None = None
@@ -249,7 +272,8 @@ class _Worker:
         kind = request.format or _format(source)
         name = self._free_name(target, kind)
         self.source = source
-        self.copy = Disk(source.slot, target.name, name, source.size, source.used)
+        written = _written(world, guest, source)
+        self.copy = Disk(source.slot, target.name, name, source.size, written)
         world.disk_moves[guest.vmid] = self
         seconds = world.switches.disk_move_seconds
         if guest.kind == "qemu":
@@ -261,7 +285,7 @@ class _Worker:
         if not target.active(guest.node):
             self.fail(now, f"storage migration failed: storage '{target.name}' is not online")
             return
-        whole = target.takes(source.size, source.used)
+        whole = target.takes(source.size, written)
         if not self._take(0 if target.thin else whole):
             self.fail(now, f"storage migration failed: {target.name}: insufficient free space")
             return

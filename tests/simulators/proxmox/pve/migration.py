@@ -158,7 +158,8 @@ class _Worker:
             if self.world.storages[disk.storage].shared:
                 continue
             storage = self.world.storages[self.request.storage_for(disk.storage)]
-            size = storage.takes(disk.size, disk.used)
+            # The mirror of a machine that runs writes zeros as data.
+            size = storage.takes(disk.size, None if self.live else disk.used)
             if not storage.take(self.request.target, size):
                 return storage
             self.copies.append((disk, storage, size))
@@ -271,6 +272,8 @@ class _Worker:
             else:
                 old.give_back(self.change.source, taken)
             disk.storage = new.name
+            if self.live:
+                disk.used = None
         guest.restart_counters(moment)
         if self.restart:
             guest.power = "running"

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from urllib.parse import quote
 
 from ...._model.blockers import in_words
@@ -19,6 +19,7 @@ from ..api.errors import NodeUnresponsive
 from ..api.notices import ONE_CALL
 from ..api.session import Session
 from ..api.values import flag, names, row, rows, size, whole
+from ..read.copies import BLOCK_DEVICES, NOT_KNOWN, is_copied_whole, machine_version
 from ..read.disks import NOT_MEASURED, volume_blockers
 from ..read.guest_config import Volume, volumes
 from ..read.guests import path_of, power_of
@@ -27,12 +28,12 @@ from ..read.same_place import same_places
 from ..read.storages import RAW_TYPES, Storage
 
 GIB = 1024**3
-# The first version of a machine that can change the way of its requests while it runs.
-_CHANGES_AIO = (10, 0)
 _DIRECT = ("off", "none", "directsync")
-_MACHINE = re.compile(r"-(\d+)\.(\d+)")
 # What a target must hold, by type of the guest.
 CONTENT = {"qemu": "images", "lxc": "rootdir"}
+
+Machine = Callable[[], tuple[int, int]]
+"""The version of a VM that runs, which is read when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,18 @@ def disk_facts(storages: Storages, request: DiskMoveRequest, entry: Row) -> Disk
         found = {volume.key: volume for volume in volumes(config, container=container)}
         running = _runs(storages.session, entry)
         shut_down = container and running and storages.restart_containers
+        machine: Machine | None = None
+        if running and not container:
+            machine = cache(partial(machine_version, storages.session, path_of(entry)))
         remaining = tuple(key for key in request.disks if not _is_on(found.get(key), request.target))
         moving = [found[key] for key in remaining if key in found]
         objections = [
             *_state_objections(storages.session, config, entry, shut_down=shut_down),
             *_disk_objections(request, found, config, storages, container, running and not shut_down),
-            *_target_objections(storages, request, moving, entry),
+            *_target_objections(storages, request, moving, entry, machine),
         ]
-        if running and not container:
-            objections += _aio_objections(storages, request, moving, entry)
+        if machine is not None:
+            objections += _aio_objections(storages, request, moving, machine)
     except (NotFound, Refused) as refused:
         # A reading that fails is no opinion about these disks.
         return _no(refused.what, passing=True)
@@ -184,7 +188,11 @@ def _named_twice(volume: Volume, found: Mapping[str, Volume]) -> bool:
 
 
 def _target_objections(
-    storages: Storages, request: DiskMoveRequest, moving: Sequence[Volume], entry: Row
+    storages: Storages,
+    request: DiskMoveRequest,
+    moving: Sequence[Volume],
+    entry: Row,
+    machine: Machine | None,
 ) -> Iterator[Objection]:
     name = storage_name(request.target)
     target = storages.known.get(name)
@@ -207,11 +215,11 @@ def _target_objections(
     elif content not in names(status.get("content")):
         yield Objection(f"the content types of {name} do not include {content}")
     else:
-        yield from _space_objection(storages, target, request, moving, whole(status.get("avail")))
+        yield from _space_objection(storages, target, request, moving, whole(status.get("avail")), machine)
 
 
 def _aio_objections(
-    storages: Storages, request: DiskMoveRequest, moving: Sequence[Volume], entry: Row
+    storages: Storages, request: DiskMoveRequest, moving: Sequence[Volume], machine: Machine
 ) -> Iterator[Objection]:
     """Some storages do not go with io_uring, which an older machine that runs keeps for its disks. Proxmox VE
     finds that out in the task.
@@ -219,16 +227,13 @@ def _aio_objections(
     target, source = (storages.known.get(storage_name(place)) for place in (request.target, request.source))
     if target is None or source is None:
         return
-    machine: tuple[int, int] | None = None
     for volume in moving:
         direct = volume.parts.get("cache", "none") in _DIRECT
         aio = volume.parts.get("aio")
         if _takes_io_uring(target, direct=direct) or aio not in (None, "io_uring"):
             continue
-        if aio is None:
-            machine = machine or _machine(storages.session, entry)
-            if machine >= _CHANGES_AIO or not _takes_io_uring(source, direct=direct):
-                continue
+        if aio is None and (machine() >= BLOCK_DEVICES or not _takes_io_uring(source, direct=direct)):
+            continue
         yield Objection(
             f"{volume.key} uses io_uring, which {target.name} ({target.kind}) does not go with: set "
             "aio=threads for it and restart the guest, or shut the guest down to move it"
@@ -240,22 +245,16 @@ def _takes_io_uring(storage: Storage, *, direct: bool) -> bool:
     return storage.kind not in ("cifs", "lvm") and (direct or not kernel)
 
 
-def _machine(session: Session, entry: Row) -> tuple[int, int]:
-    """The version of the machine that runs, such as 9.2 of pc-i440fx-9.2+pve1."""
-    path = f"{path_of(entry)}/status/current"
-    found = _MACHINE.search(str(row(session.get(path), path).get("running-machine") or ""))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
 def _space_objection(
     storages: Storages,
     target: Storage,
     request: DiskMoveRequest,
     moving: Sequence[Volume],
     free: int | None,
+    machine: Machine | None,
 ) -> Iterator[Objection]:
-    """A copy on a thin storage takes what was written, as far as that is known."""
-    needs = [_needs(storages, target, request, volume) for volume in moving]
+    """A copy on a thin storage takes what was written, as far as that is known, or all of the disk."""
+    needs = [_needs(storages, target, request, volume, machine) for volume in moving]
     if free is not None and sum(needs) > free:
         yield Objection(
             f"{target.name} has {free / GIB:.1f} GiB free, and the copy needs {sum(needs) / GIB:.1f} GiB",
@@ -263,10 +262,14 @@ def _space_objection(
         )
 
 
-def _needs(storages: Storages, target: Storage, request: DiskMoveRequest, volume: Volume) -> int:
+def _needs(
+    storages: Storages, target: Storage, request: DiskMoveRequest, volume: Volume, machine: Machine | None
+) -> int:
     """At least; 0 where it can't be told."""
     source = storages.known.get(volume.storage)
-    if not target.thin:
+    if not target.thin or (
+        machine is not None and is_copied_whole(volume, NOT_KNOWN) and is_copied_whole(volume, machine())
+    ):
         return size(volume.parts.get("size")) or 0
     if source is None or not source.thin or source.kind in NOT_MEASURED:
         return 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +17,12 @@ from ..api.permissions import DISKS, Privileges
 from ..api.session import Session
 from ..api.values import row, size, whole
 from .cluster_facts import ClusterFacts
+from .copies import NOT_KNOWN, format_of, is_copied_whole, looks_for_zeros, read_machines
 from .guest_config import GuestConfig, Volume
 from .storages import RAW_TYPES, Storage
 
 # Of these Proxmox VE does not report what a volume takes.
 NOT_MEASURED = frozenset({"lvmthin"})
-_SUFFIXES = ("qcow2", "vmdk", "raw", "subvol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class GuestVolumes:
     has_snapshots: bool
     replicated: bool
     held: bool
+
+    @property
+    def is_live_vm(self) -> bool:
+        return self.running and not self.container
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,11 @@ def disks_of(
     storages: Mapping[str, Storage],
     uses: Uses,
     used: Mapping[tuple[str, str], int],
+    machine: tuple[int, int],
 ) -> tuple[Disk, ...]:
-    """`used` are bytes that volumes take, by node of the guest and name."""
+    """`used` are bytes that volumes take, by node of the guest and name; `machine` is the version of a VM
+    that runs.
+    """
     result = []
     for volume in found.volumes:
         storage = storages.get(volume.storage)
@@ -75,6 +83,7 @@ def disks_of(
         taken = used.get((guest.host, volume.volid))
         if taken is None and thin is False:
             taken = whole_size
+        grows = found.is_live_vm and taken is not None and whole_size is not None and taken < whole_size
         result.append(
             Disk(
                 datastore=volume.storage,
@@ -83,19 +92,13 @@ def disks_of(
                 used=taken,
                 thin=thin,
                 format=format_of(volume),
+                copied_whole=grows and is_copied_whole(volume, machine),
+                # The other host gets it over the network, where nothing says that zeros are found.
+                migrated_whole=grows and not shared,
                 blockers=tuple(_blockers(guest.id, volume, found, storage, name, uses)),
             )
         )
     return tuple(result)
-
-
-def format_of(volume: Volume) -> str:
-    """As its name says; a volume of a storage without files has none, and is raw."""
-    name = volume.path.rpartition("/")[2]
-    suffix = name.rpartition(".")[2]
-    if suffix in _SUFFIXES:
-        return suffix
-    return "subvol" if name.startswith(("subvol-", "basevol-")) else "raw"
 
 
 def volume_blockers(volume: Volume, *, container: bool, running: bool) -> Iterator[str]:
@@ -182,6 +185,23 @@ def read_uses(session: Session, wanted: list[Wanted], gaps: ReadFailures) -> dic
     }
 
 
+def _machines_wanted(
+    found: Mapping[str, GuestVolumes], hosts: Mapping[str, str], used: Mapping[tuple[str, str], int]
+) -> list[tuple[str, str]]:
+    """VMs that run, with their nodes, whose version decides whether the copy of a disk stays thin."""
+    return [
+        (guest, hosts[guest])
+        for guest, volumes in found.items()
+        if volumes.is_live_vm
+        and any(
+            used.get((hosts[guest], volume.volid), math.inf) < (size(volume.parts.get("size")) or 0)
+            and is_copied_whole(volume, NOT_KNOWN)
+            and looks_for_zeros(volume)
+            for volume in volumes.volumes
+        )
+    ]
+
+
 def with_disks(
     session: Session,
     guests: Iterable[Guest],
@@ -201,8 +221,12 @@ def with_disks(
     uses = Uses.of(found, hosts, shared)
     wanted = wanted_uses(((guest, hosts[guest], volumes) for guest, volumes in found.items()), storages)
     used = read_uses(session, _told(wanted, privileges, gaps), gaps)
+    machines = read_machines(session, _machines_wanted(found, hosts, used), gaps)
     result = tuple(
-        replace(guest, disks=disks_of(guest, found[guest.id], storages, uses, used))
+        replace(
+            guest,
+            disks=disks_of(guest, found[guest.id], storages, uses, used, machines.get(guest.id, NOT_KNOWN)),
+        )
         if guest.id in found
         else guest
         for guest in guests

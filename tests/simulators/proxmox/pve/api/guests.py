@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ..config import guest_config
 from ..crm import manages, state_of
-from ..disk_move import qemu_version
+from ..disk_move import machine_version, qemu_version
 from ..errors import died
 from ..params import BOOL, COUNT, Param
 from ..routes import Call, Need, method
@@ -83,7 +83,8 @@ def _current(call: Call, kind: str) -> object:
     row["ha"] = ha
     if kind == "qemu" and guest.running:
         qemu = qemu_version(call.world)
-        row.update({"running-machine": f"pc-i440fx-{qemu}+pve1", "running-qemu": f"{qemu}.0", "agent": 1})
+        machine = machine_version(call.world, guest)
+        row.update({"running-machine": f"pc-i440fx-{machine}+pve1", "running-qemu": f"{qemu}.0", "agent": 1})
         row.update({"balloon": guest.maxmem, "freemem": max(guest.maxmem - (guest.load.memory or 0), 0)})
     return row
 
