@@ -40,6 +40,22 @@ def test_disk_moves_are_reported_with_their_bytes_and_reasons() -> None:
     assert "broken rules for disks left" not in lines
 
 
+def test_hosts_and_datastores_have_their_own_status() -> None:
+    snapshot = generate_storage(StorageShape(seed=17, rules=2, disks=20))
+    both = plan(snapshot, Policy.from_json({"storage": {"max_moves": 1}, "effort": 4}))
+    assert both.status == "improved"
+    lines = plan_report(both)
+    assert lines[0].endswith(": hosts balanced, no migrations")
+    assert any(line.startswith("datastores: improved by 1 disk move") for line in lines)
+    assert plan_report(made())[0].endswith("): no migrations")
+
+
+def test_growth_that_counts_is_told_below_the_table() -> None:
+    sentence = "  In use counts 25 % of what thin disks may still grow."
+    assert sentence in plan_report(made(growth=25))
+    assert sentence not in plan_report(made())
+
+
 def test_the_summary_has_the_bytes_and_their_bound() -> None:
     found = made()
     assert found.storage is not None

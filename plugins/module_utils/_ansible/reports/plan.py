@@ -36,13 +36,15 @@ def _lines(plan: Plan) -> list[str]:
         "can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable)
     )
     if plan.storage is not None:
-        lines += ["", *storage_lines(plan.storage)]
+        lines += ["", *storage_lines(plan.storage, growth_of(plan))]
     return lines
 
 
-def storage_lines(plan: StoragePlan) -> list[str]:
-    """The part of the report about datastores."""
+def storage_lines(plan: StoragePlan, growth: float = 0) -> list[str]:
+    """The part of the report about datastores; `growth` is that of the policy."""
     lines = [_storage_headline(plan), "", *datastores_table(plan.before, plan.after)]
+    if growth:
+        lines.append(f"  In use counts {growth:g} % of what thin disks may still grow.")
     waves: dict[int, list[DiskMove]] = {}
     for move in plan.moves:
         waves.setdefault(move.wave, []).append(move)
@@ -61,6 +63,11 @@ def storage_lines(plan: StoragePlan) -> list[str]:
         ),
     )
     return lines
+
+
+def growth_of(plan: Plan) -> float:
+    """Percent of what thin disks may still grow that count as in use."""
+    return 0 if plan.policy.storage is None else plan.policy.storage.growth
 
 
 def _storage_headline(plan: StoragePlan) -> str:
@@ -125,17 +132,32 @@ def _violation(violation: Violation) -> str:
 
 def _headline(plan: Plan) -> str:
     name = f"cluster {plan.cluster.name} ({plan.platform})"
+    status = _status_of_hosts(plan)
     if not plan.migrations:
-        return f"{name}: {plan.status}, no migrations"
+        return f"{name}: {f'{status}, ' if status else ''}no migrations"
     waves = max(migration.wave for migration in plan.migrations)
     memory = sum(migration.cost.memory for migration in plan.migrations)
     count = len(plan.migrations)
     disks = sum(migration.cost.disks for migration in plan.migrations)
     return (
-        f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''}{_proof(plan)}"
+        f"{name}: {f'{status} by ' if status else ''}{count} migration{'s' if count > 1 else ''}{_proof(plan)}"
         f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
         f"{f' and {disks / GIB:.1f} GiB of disks' if disks else ''}"
     )
+
+
+def _status_of_hosts(plan: Plan) -> str:
+    """That of the plan is of hosts and datastores together. Empty where it is about datastores only."""
+    if plan.policy.goal == "storage":
+        return ""
+    if plan.storage is None:
+        return plan.status
+    if not plan.unresolved:
+        return "hosts balanced"
+    if plan.migrations:
+        return "hosts improved"
+    # With disk moves the status of the plan does not say whether anything else is possible.
+    return "hosts not balanced" if plan.storage.moves else f"hosts {plan.status}"
 
 
 def _proof(plan: Plan) -> str:
