@@ -53,7 +53,8 @@ options:
         type: float
       latency:
         description: Latency of a datastore in milliseconds above which disks are moved off it, where the platform
-          reports it. Latency does not count when it is left out.
+          reports it. How much I/O a datastore can take is estimated by those of its type and class. Latency does
+          not count when it is left out.
         type: float
       min_difference:
         description: Minimum difference in use between the source and the target of a move, in percentage points.

@@ -60,9 +60,10 @@ class RehearsalPlatform:
         return self._path.with_suffix(".storage.json")
 
     def read(self) -> Snapshot:
-        snapshot, _storage = self._own_storage()
+        snapshot, storage = self._own_storage()
         happened = tuple(refusal for refusal in snapshot.refusals if refusal.at <= snapshot.taken_at)
-        return replace(snapshot, refusals=happened)
+        guests = tuple(rehearsal_storage.as_reported(guest, storage) for guest in snapshot.guests)
+        return replace(snapshot, refusals=happened, guests=guests)
 
     def _own(self) -> Snapshot:
         snapshot = self._load_storage().snapshot or self._load()

@@ -86,6 +86,13 @@ def storage_busy(storage: RehearsedStorage, guest: str) -> str | None:
     return None if found is None else f"its disks are being moved to {found.target}"
 
 
+def as_reported(guest: Guest, storage: RehearsedStorage) -> Guest:
+    """The guest as platforms report it: locked while its disks are being moved."""
+    if storage_busy(storage, guest.id) is None or "locked" in guest.blockers:
+        return guest
+    return replace(guest, migratable=False, blockers=(*guest.blockers, "locked"))
+
+
 def storage_now(snapshot: Snapshot, storage: RehearsedStorage, guests: Collection[str]) -> StorageNow:
     ids = datastore_ids(snapshot)
     wanted = set(guests)

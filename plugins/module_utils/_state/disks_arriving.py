@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._model.datastores import disk_places
 from .._model.errors import InputError
 from .._model.plan import DiskMove, Plan
-from .._model.snapshot import Snapshot
+from .._model.snapshot import Guest, Snapshot
 from .database import Database, now
 from .library import sa
 from .runs import RUNNING, PlanText, has_ended
@@ -25,25 +25,43 @@ if TYPE_CHECKING:
 DAY_SECONDS = 86_400.0
 
 
-def moves_under_way(database: Database, *clusters: str) -> tuple[DiskMove, ...]:
+# What guests are blocked by whose disks are being copied.
+HELD = frozenset({"being_migrated", "locked"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovesUnderWay:
+    """The disk moves of runs that have not ended, and of those whose process is known to be gone: of these
+    only the copies that they have started go on, and nothing else follows.
+    """
+
+    running: tuple[DiskMove, ...] = ()
+    killed: tuple[DiskMove, ...] = ()
+
+
+def moves_under_way(database: Database, *clusters: str) -> MovesUnderWay:
     """The disk moves of the plans of runs that have not ended; of a run whose process is gone for a day.
     `clusters` are the keys that the cluster has or had.
     """
 
-    def read(connection: Connection) -> list[PlanText]:
+    def read(connection: Connection) -> list[tuple[PlanText, bool]]:
         wanted = (
             sa.select(PLANS.c.digest, PLANS.c.body, RUNS.c.owner, RUNS.c.started_at)
             .join(PLANS, PLANS.c.digest == RUNS.c.plan)
             .where(RUNS.c.cluster.in_(clusters) & (RUNS.c.status == RUNNING))
         )
         since = now(connection) - DAY_SECONDS
-        return [
-            PlanText(digest=row.digest, body=row.body)
+        found = [
+            (row.started_at, PlanText(digest=row.digest, body=row.body), has_ended(row.owner))
             for row in connection.execute(wanted).all()
-            if row.started_at >= since or not has_ended(row.owner)
         ]
+        return [(text, gone) for started_at, text, gone in found if started_at >= since or not gone]
 
-    return tuple(move for text in database.read(read) for move in _moves(text))
+    found = database.read(read)
+    return MovesUnderWay(
+        running=tuple(move for text, gone in found if not gone for move in _moves(text)),
+        killed=tuple(move for text, gone in found if gone for move in _moves(text)),
+    )
 
 
 def _moves(text: PlanText) -> Sequence[DiskMove]:
@@ -55,13 +73,17 @@ def _moves(text: PlanText) -> Sequence[DiskMove]:
     return () if storage is None else storage.moves
 
 
-def with_disks_arriving(snapshot: Snapshot, moves: Sequence[DiskMove]) -> Snapshot:
+def with_disks_arriving(snapshot: Snapshot, moves: MovesUnderWay) -> Snapshot:
     """The snapshot in which datastores say what may still come to them: of each move, all as long as one of
-    its disks is not there.
+    its disks is not there. Of a run that was killed only the moves of guests count that the platform still
+    works on.
     """
     guests = {guest.id: guest for guest in snapshot.guests}
+    started = [
+        move for move in moves.killed if move.guest.id in guests and _is_held(guests[move.guest.id], move)
+    ]
     coming: dict[str, int] = {}
-    for move in moves:
+    for move in (*moves.running, *started):
         guest = guests.get(move.guest.id)
         if guest is None:
             continue
@@ -74,3 +96,12 @@ def with_disks_arriving(snapshot: Snapshot, moves: Sequence[DiskMove]) -> Snapsh
         snapshot,
         datastores=tuple(replace(place, arriving=coming.get(place.id, 0)) for place in snapshot.datastores),
     )
+
+
+def _is_held(guest: Guest, move: DiskMove) -> bool:
+    """Whether the platform works on the guest or on a disk of the move."""
+    blockers = {
+        *guest.blockers,
+        *(name for disk in guest.disks if disk.id in move.disks for name in disk.blockers),
+    }
+    return guest.migrating_to is not None or not HELD.isdisjoint(blockers)

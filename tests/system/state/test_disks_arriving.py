@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.disks_arriving import (
     DAY_SECONDS,
+    MovesUnderWay,
     moves_under_way,
     with_disks_arriving,
 )
@@ -61,32 +62,62 @@ def rooms(count: int) -> dict[str, int]:
 
 
 def test_moves_count_until_their_disks_are_there_or_the_run_has_ended(database: Database) -> None:
-    assert moves_under_way(database, "c") == ()
+    assert moves_under_way(database, "c") == MovesUnderWay()
     started(database, "c")
-    assert moves_under_way(database, "other") == ()
+    assert moves_under_way(database, "other") == MovesUnderWay()
     moves = moves_under_way(database, "other", "c")
-    assert moves == MOVES
+    assert moves == MovesUnderWay(running=MOVES)
     assert arriving(with_disks_arriving(SNAPSHOT, moves)) == rooms(0)
     first = MovedDisks(guest=MOVES[0].guest.id, disks=MOVES[0].disks, target=MOVES[0].target)
     later = snapshot_after_disk_moves(SNAPSHOT, [first])
     assert arriving(with_disks_arriving(later, moves)) == rooms(1)
     # What a saved snapshot says is of then.
-    assert with_disks_arriving(with_disks_arriving(SNAPSHOT, moves), ()) == SNAPSHOT
+    assert with_disks_arriving(with_disks_arriving(SNAPSHOT, moves), MovesUnderWay()) == SNAPSHOT
     gone = replace(SNAPSHOT, guests=())
     assert arriving(with_disks_arriving(gone, moves)) == {}
     end(database, "run", "done", {})
-    assert moves_under_way(database, "c") == ()
+    assert moves_under_way(database, "c") == MovesUnderWay()
 
 
-def test_a_run_that_was_killed_counts_for_a_day(database: Database) -> None:
+def test_of_a_run_that_was_killed_only_what_the_platform_works_on_counts_for_a_day(
+    database: Database,
+) -> None:
     dead = replace(this_process(), pid=2**22 + 1, started_at="1")
     started(database, "c", owner=dead)
-    assert moves_under_way(database, "c") == MOVES
+    moves = moves_under_way(database, "c")
+    assert moves == MovesUnderWay(killed=MOVES)
+    assert arriving(with_disks_arriving(SNAPSHOT, moves)) == {}
+    assert arriving(with_disks_arriving(_held(SNAPSHOT), moves)) == {MOVES[0].target: MOVES[0].room}
     started(database, "d", "alive")
     long_ago = sa.update(RUNS).values(started_at=RUNS.c.started_at - DAY_SECONDS - 1)
     database.transaction(lambda connection: connection.execute(long_ago))
-    assert moves_under_way(database, "c") == ()
-    assert moves_under_way(database, "d") == MOVES
+    assert moves_under_way(database, "c") == MovesUnderWay()
+    assert moves_under_way(database, "d") == MovesUnderWay(running=MOVES)
+
+
+def test_a_plan_while_a_copy_goes_on_leaves_its_guest_alone_and_its_space_free() -> None:
+    """Of a run that was killed."""
+    policy = Policy.from_json({"preset": "sdrs", "effort": 4})
+    moves = MovesUnderWay(killed=MOVES)
+    found = plan(with_disks_arriving(_held(SNAPSHOT), moves), policy).storage
+    plain = plan(SNAPSHOT, policy).storage
+    assert found is not None
+    assert plain is not None
+    assert MOVES[0].guest.id not in {move.guest.id for move in found.moves}
+    now, then = (one.before.datastores[MOVES[0].target].used or 0 for one in (found, plain))
+    assert now == then + MOVES[0].room
+    assert any("another run is moving disks to it" in notice for notice in found.notices)
+
+
+def _held(snapshot: Snapshot) -> Snapshot:
+    """The platform copies the disks of the first move."""
+    return replace(
+        snapshot,
+        guests=tuple(
+            replace(guest, blockers=(*guest.blockers, "locked")) if guest.id == MOVES[0].guest.id else guest
+            for guest in snapshot.guests
+        ),
+    )
 
 
 def test_facts_have_them(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class StoragePolicy:
     latency: Annotated[
         Annotated[float, Bounds(least=0)] | None,
         "Latency of a datastore in milliseconds above which disks are moved off it, where the platform "
-        "reports it. Latency does not count when it is left out.",
+        "reports it. How much I/O a datastore can take is estimated by those of its type and class. Latency "
+        "does not count when it is left out.",
     ] = None
     min_difference: Annotated[
         Percent,

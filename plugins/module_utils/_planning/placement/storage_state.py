@@ -53,7 +53,7 @@ def with_storage_state(snapshot: Snapshot, storage: StoragePolicy | None) -> Sna
     why = {place.datastore.id: _closed(place.datastore) or _left(problem, place) for place in problem.places}
     room = {
         place.datastore.id: max(
-            0, min(place.limit - place.load, place.datastore.free or 0) - place.datastore.arriving
+            0, min(place.limit - place.load, (place.datastore.free or 0) - place.datastore.arriving)
         )
         for place in problem.places
         if place.capacity and place.limit < NO_LIMIT

@@ -20,6 +20,7 @@ from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
 from ..._model.text.wording import counted, listed
 from ..errors import PlanningError
 from ..model.selectors import select_guests
+from .latency import io_per_millisecond
 from .membership import Membership, in_broken_rules
 from .problem import NO_LIMIT, Barred, Place, Problem, Unit
 from .rules import NO_DATA, counts_for_rules, resolve_storage_rules
@@ -29,6 +30,7 @@ from .twins import twins_of
 from .units import lots, merged
 
 MAX_NAMES = 5
+GIB = 1024**3
 CONTENT: Mapping[str, str] = {"vm": "images", "container": "rootdir"}
 LEFT_OUT = "its move is left out by choice"
 # Blockers of a guest that keep its disks where they are, too.
@@ -143,6 +145,7 @@ class _Builder:
         self.sizes = DiskSizes(
             storage.growth, {place: share for place, share in estimates.items() if share is not None}
         )
+        self.io_limits = self._io_limits()
         self.places = [self._place(number, estimates[number]) for number in range(len(self.datastores))]
         self._set_groups()
         rules, unresolved = resolve_storage_rules(self.snapshot, storage)
@@ -207,13 +210,8 @@ class _Builder:
                 grown += self.sizes.rest(disk, taken)
                 rest += 0 if disk.thin is False else max(0, (disk.size or 0) - taken)
             hidden = max(0, (place.provisioned or 0) - used - rest)
-            load = used + grown + math.ceil(hidden * storage.growth / 100)
+            load = used + place.arriving + grown + math.ceil(hidden * storage.growth / 100)
             limit = min(math.floor(capacity * storage.utilisation / 100), max(0, capacity - storage.reserve))
-        io, io_limit = round(place.disk_io or 0.0), NO_LIMIT
-        if storage.latency is not None and place.latency and place.disk_io:
-            # An estimate: requests wait in proportion to the bytes that are asked for.
-            most = place.disk_io * storage.latency / place.latency
-            io_limit = math.floor(most) if most < NO_LIMIT else NO_LIMIT
         open_ = place.closed_because is None and not leaves and not alone and capacity > 0
         return Place(
             datastore=place,
@@ -224,10 +222,23 @@ class _Builder:
             takes=open_ and place.id not in self.barred.targets,
             leaves=leaves if not alone or emptied else "",
             alone=alone,
-            io=io,
-            io_limit=io_limit,
+            io=round(place.disk_io or 0.0),
+            io_limit=self.io_limits[number],
             estimated=estimated,
         )
+
+    def _io_limits(self) -> list[int]:
+        """By datastore, the bytes per second that keep its latency, estimated."""
+        most = self.storage.latency
+        if most is None:
+            return [NO_LIMIT] * len(self.datastores)
+        limits = []
+        for place, amount in zip(self.datastores, io_per_millisecond(self.datastores, most), strict=True):
+            limit = NO_LIMIT if amount is None else min(NO_LIMIT, math.floor(min(amount * most, NO_LIMIT)))
+            if (place.latency or 0.0) <= most:
+                limit = max(limit, round(place.disk_io or 0.0))
+            limits.append(limit)
+        return limits
 
     def _alone(self, place: Datastore, emptied: bool) -> str:
         """Why a datastore is left alone, with a notice."""
@@ -439,6 +450,12 @@ class _Builder:
         return points >= self.storage.min_difference - 1e-9
 
     def _notice_disks(self, estimates: Mapping[int, float | None]) -> None:
+        self.notices += [
+            f"datastore {place.datastore.name}: {place.datastore.arriving / GIB:.1f} GiB more count as in "
+            "use, because another run is moving disks to it"
+            for place in self.places
+            if place.judged and place.datastore.arriving
+        ]
         for number, share in estimates.items():
             place = self.places[number]
             if share is not None and place.judged:

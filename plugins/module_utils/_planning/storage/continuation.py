@@ -9,11 +9,13 @@ this a plan would be followed by another one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..._model.disk_moves import MovedDisks, snapshot_after_disk_moves
 from ..._model.snapshot import Snapshot
+from .latency import io_per_millisecond, latency_after
 from .order import Order, order_moves
 from .problem import Problem
 from .state import State
@@ -51,12 +53,15 @@ def _snapshot_after(state: State) -> Snapshot:
         for part in problem.units[unit].parts
     ]
     end = snapshot_after_disk_moves(problem.snapshot, moved)
-    first = {place.datastore.id: place.datastore for place in problem.places}
+    before = [place.datastore for place in problem.places]
+    most = problem.policy.latency
+    amounts = io_per_millisecond(before, math.inf if most is None else most)
+    first = {place.id: (place, amount) for place, amount in zip(before, amounts, strict=True)}
     places = []
     for place in end.datastores:
-        old = first.get(place.id)
-        if old is not None and old.latency is not None and old.disk_io:
-            place = replace(place, latency=old.latency * (place.disk_io or 0.0) / old.disk_io)
+        old, amount = first.get(place.id, (place, None))
+        if amount is not None:
+            place = replace(place, latency=latency_after(old, place.disk_io or 0.0, amount))
         places.append(place)
     return replace(end, datastores=tuple(places))
 

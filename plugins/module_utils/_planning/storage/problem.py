@@ -21,10 +21,11 @@ NO_LIMIT = 1 << 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A datastore. `load` is what is in use and the growth that counts as such; `limit` is how much that may
-    be; `capacity` is 0 where it is not known. `gives`: disks may leave it; `takes`: disks may come to it;
-    `leaves`: why all disks have to leave it, or an empty text; `alone`: why it is left alone, or an empty
-    text. `group` numbers the datastores that are levelled among each other, -1 for none.
+    """A datastore. `load` is what is in use, what copies of other runs are to take, and the growth that
+    counts as such; `limit` is how much that may be; `capacity` is 0 where it is not known. `gives`: disks may
+    leave it; `takes`: disks may come to it; `leaves`: why all disks have to leave it, or an empty text;
+    `alone`: why it is left alone, or an empty text. `group` numbers the datastores that are levelled among
+    each other, -1 for none. `io_limit`: the I/O that keeps its latency, estimated.
     """
 
     datastore: Datastore

@@ -86,7 +86,8 @@ class _Check:
         return max(disk.size or 0, disk.used or 0)
 
     def _room(self, disk: Disk, target: str) -> int:
-        if self.places[target].thin and disk.used is not None and disk.thin is not False:
+        written = disk.used is not None and disk.thin is not False and not disk.migrated_whole
+        if self.places[target].thin and written and disk.used is not None:
             return disk.used + self._growth(disk, disk.used)
         return self._size(disk)
 
@@ -120,7 +121,7 @@ class _Check:
             grown += self._growth(disk, taken)
             thin += 0 if disk.thin is False else max(0, (disk.size or 0) - taken)
         hidden = max(0, (place.provisioned or 0) - used - thin)
-        return used + grown + math.ceil(hidden * self.storage.growth / 100)
+        return used + place.arriving + grown + math.ceil(hidden * self.storage.growth / 100)
 
     def _certain(self, disk: Disk) -> int | None:
         return disk.used if disk.used is not None else disk.size if disk.thin is False else None
@@ -169,7 +170,7 @@ class _Check:
             elif here != there or not self.places[here].shared:
                 yield f"disk {disk.id} stays on {disk.datastore}, which the target does not have"
         copied = sum(
-            disk.used if disk.used is not None else disk.size or 0
+            self._size(disk) if disk.used is None or disk.migrated_whole else disk.used
             for disk in guest.disks
             if disk.datastore in step.storage
         )

@@ -174,6 +174,8 @@ class _Replay:
         return 0 if certain is None else certain + self._growth(disk, certain)
 
     def _room(self, disk: Disk, target: str) -> int:
+        if disk.copied_whole:
+            return max(disk.size or 0, disk.used or 0)
         if self.places[target].thin and disk.used is not None and disk.thin is not False:
             return disk.used + self._growth(disk, disk.used)
         return max(disk.size or 0, disk.used or 0)
@@ -185,7 +187,8 @@ class _Replay:
         used = max(0, place.capacity - place.free)
         here = self.on.get(identity, ())
         taken = [self._taken(disk, identity) for disk in here]
-        load = used + sum(self._growth(disk, amount) for disk, amount in zip(here, taken, strict=True))
+        load = used + place.arriving
+        load += sum(self._growth(disk, amount) for disk, amount in zip(here, taken, strict=True))
         thin = sum(
             max(0, (disk.size or 0) - amount)
             for disk, amount in zip(here, taken, strict=True)
@@ -279,7 +282,10 @@ class _Replay:
                 yield f"the move of {disk} is left out by choice"
             if (guest.id, disk, target.id) in self.barred.kept_from:
                 yield f"the move of {disk} to the target is left out by choice"
-        copied = sum(disk.used if disk.used is not None else disk.size or 0 for disk in disks)
+        copied = sum(
+            max(disk.size or 0, disk.used or 0) if disk.used is None or disk.copied_whole else disk.used
+            for disk in disks
+        )
         if move.bytes != copied:
             yield f"it copies {copied} bytes, not {move.bytes}"
         if move.room != self._size(index):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.benchmarks.storage import small_cluster
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage import exact
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.builder import build_problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.planner import plan_storage
 from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
@@ -46,6 +47,7 @@ shapes = st.builds(
     fill=st.floats(0.3, 0.75),
     fixed=st.sampled_from((0.0, 0.1)),
     unmeasured=st.sampled_from((0.0, 0.0, 0.3)),
+    whole=st.sampled_from((0.0, 0.0, 0.5)),
     rules=st.integers(0, 3),
     maintenance=st.integers(0, 1),
     busy=st.sampled_from((0.0, 0.3)),
@@ -78,6 +80,16 @@ def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
     again = plan_storage(paper_end(snapshot, plan), policy)
     assert again.moves == ()
     assert (again.status == "balanced") is (plan.status == "balanced")
+
+
+def test_a_search_that_ends_early_claims_no_proof_by_all_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = generate_storage(small_cluster(13))
+    policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": {"max_spread": 15}})
+    assert plan_storage(snapshot, policy).proof.method.startswith("all ends ")
+    monkeypatch.setattr(exact, "NODES", 1)
+    plan = plan_storage(snapshot, policy)
+    assert plan.status == "balanced"
+    assert plan.proof.method.startswith("datastores above or below every possible band ")
 
 
 def test_what_makes_room_for_an_evacuation_needs_no_difference() -> None:
