@@ -238,6 +238,9 @@ def test_a_datastore_is_emptied_wholly_or_not_unless_the_rest_may_stay(tmp_path:
     before = disks_on("nfs1"), disks_on("nfs3")
     # The policy of the inventory still counts: nfs1 is at 97 %.
     of_play = {"balance_storage": {"utilisation": 98}, "balance_goal": "storage", "balance_effort": 1}
+    code, words = play("balance", path, of_play=of_play, balance_evacuate_datastores="nfs33")
+    assert code == 2, words
+    assert "balance_evacuate_datastores: no datastore has the name or id 'nfs33'" in words
     code, words = play("balance", path, of_play=of_play, balance_evacuate_datastores="nfs3")
     assert code == 2, words
     assert "Nothing was started, because not all disks can leave nfs3: nfs3: 1 disk cannot leave it" in words

@@ -140,7 +140,7 @@ def _headline(plan: Plan) -> str:
     count = len(plan.migrations)
     disks = sum(migration.cost.disks for migration in plan.migrations)
     return (
-        f"{name}: {f'{status} by ' if status else ''}{count} migration{'s' if count > 1 else ''}{_proof(plan)}"
+        f"{name}: {f'{status} by ' if status else ''}{counted(count, 'migration')}{_proof(plan)}"
         f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
         f"{f' and {disks / GIB:.1f} GiB of disks' if disks else ''}"
     )
