@@ -26,6 +26,7 @@ from .report.notices import unread_notices
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.policy_overlay import in_maintenance
 from .storage.builder import build_problem
+from .storage.exclusions import exclusions_of
 from .storage.planner import plan_storage
 from .storage.relocations import (
     Relocation,
@@ -37,7 +38,6 @@ from .storage.relocations import (
 )
 from .storage.selectors import select_datastores
 from .verify.relocations import relocation_defects
-from .verify.storage import StorageExclusions
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 # Platforms that move no disks between datastores, with their names for people.
@@ -348,16 +348,8 @@ def _defects(
     if policy.goal == "storage":
         judged = replace(policy, goal="rules")
     problem = build_problem(snapshot, storage)
-    barred = StorageExclusions(
-        sources=problem.barred.sources,
-        targets=problem.barred.targets,
-        guests=problem.barred.guests,
-        emptied=problem.barred.emptied,
-        alone=frozenset(place.datastore.id for place in problem.places if place.alone),
-        allowed=problem.allowed,
-    )
     rules = [members.rule for members in problem.rules]
     return (
         *hosts.defects(without_disks(snapshot, chosen), judged, joint),
-        *relocation_defects(snapshot, storage, rules, joint.migrations, barred),
+        *relocation_defects(snapshot, storage, rules, joint.migrations, exclusions_of(problem)),
     )

@@ -17,13 +17,13 @@ from .._planning.model.capacity import with_hosts_closed
 from .._planning.model.problem import Problem as Hosts
 from .._planning.planner import plan_defects
 from .._planning.storage.builder import build_problem
+from .._planning.storage.exclusions import exclusions_of
 from .._planning.storage.planner import storage_defects
 from .._planning.storage.problem import Problem
 from .._planning.storage.relocations import Relocation, without_disks
 from .._planning.storage.report import storage_state
 from .._planning.storage.state import State
 from .._planning.verify.relocations import relocation_defects
-from .._planning.verify.storage import StorageExclusions
 
 
 def relocations(plan: Plan | None) -> Mapping[str, Migration]:
@@ -73,15 +73,7 @@ def disk_defects(
         # The plan tells of the datastores before the migrations, and the moves come after them.
         moves = replace(moves, before=storage_state(State(problem)))
         first = build_problem(given, policy, plan.policy.seed)
-        barred = StorageExclusions(
-            sources=first.barred.sources,
-            targets=first.barred.targets,
-            guests=first.barred.guests,
-            emptied=first.barred.emptied,
-            alone=frozenset(place.datastore.id for place in first.places if place.alone),
-            allowed=first.allowed,
-        )
         rules = [members.rule for members in first.rules]
-        found += relocation_defects(given, policy, rules, plan.migrations, barred)
+        found += relocation_defects(given, policy, rules, plan.migrations, exclusions_of(first))
     found += storage_defects(after, policy, problem, moves)
     return tuple(found)

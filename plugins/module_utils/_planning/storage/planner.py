@@ -13,10 +13,11 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
 from ..errors import UnsafePlan
-from ..verify.storage import StorageExclusions, verify_storage_plan
+from ..verify.storage import verify_storage_plan
 from .bounds import bytes_lower_bound
 from .builder import build_problem
 from .continuation import continued
+from .exclusions import exclusions_of
 from .obstacles import immovable, ref
 from .order import Order, order_moves
 from .problem import Problem
@@ -211,14 +212,5 @@ def storage_defects(
     snapshot: Snapshot, storage: StoragePolicy, problem: Problem, plan: StoragePlan
 ) -> tuple[str, ...]:
     """Everything that is wrong with a plan, in sentences."""
-    barred = StorageExclusions(
-        sources=problem.barred.sources,
-        targets=problem.barred.targets,
-        guests=problem.barred.guests,
-        emptied=problem.barred.emptied,
-        alone=frozenset(place.datastore.id for place in problem.places if place.alone),
-        kept=problem.barred.kept,
-        kept_from=problem.barred.kept_from,
-        allowed=problem.allowed,
-    )
-    return verify_storage_plan(snapshot, storage, [members.rule for members in problem.rules], plan, barred)
+    rules = [members.rule for members in problem.rules]
+    return verify_storage_plan(snapshot, storage, rules, plan, exclusions_of(problem))
