@@ -201,7 +201,7 @@ FAULTS = (
     Fault(
         "time runs out and the cancelled go on",
         faults.late_cancels,
-        {BEFORE: "fm fm sm fm"},
+        {BEFORE: "fm fm fsm fm"},
         failure_policy=FailurePolicy(timeout=0.1 * PACE),
         seconds=0.7,
     ),
