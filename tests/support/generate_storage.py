@@ -9,7 +9,7 @@ What is in use is what the disks take, and a little that no disk explains.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
@@ -45,6 +45,8 @@ class StorageShape:
     "share of the disks that take only what was written"
     unmeasured: float = 0.0
     "share of the disks whose use is not reported"
+    whole: float = field(default=0.0, repr=False)
+    "share of the thin disks whose copies may take their full size"
     fixed: float = 0.05
     "share of the disks that can't be moved"
     rules: int = 0
@@ -136,6 +138,7 @@ class _Generator:
                 taken = size if not thin else round(size * rng.uniform(0.1, 1.0))
                 hidden = rng.random() < shape.unmeasured
                 used[home] += taken
+                whole = shape.whole > 0 and thin and not hidden and rng.random() < shape.whole
                 disks.append(
                     Disk(
                         datastore=homes[home][0],
@@ -144,6 +147,8 @@ class _Generator:
                         used=None if hidden else taken,
                         thin=None if hidden else thin,
                         disk_io=rng.randrange(100_000, 20_000_000),
+                        copied_whole=whole,
+                        migrated_whole=whole,
                         blockers=("raw_device",) if rng.random() < shape.fixed else (),
                     )
                 )

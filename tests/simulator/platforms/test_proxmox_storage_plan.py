@@ -92,6 +92,45 @@ def test_a_full_storage_is_relieved_and_nothing_is_left_to_do(simulator: Simulat
     assert {move.result for move in evenkeel.apply(to, plan).disk_moves} == {"already_there"}
 
 
+def test_a_live_copy_that_is_not_thin_does_not_fill_its_target(simulator: Simulate) -> None:
+    """An older machine writes zeros as data where its disk goes. A plan that knows it keeps the target within
+    its limit; one that does not fills it.
+    """
+    seen = {
+        "ceph": HostDatastore(shared=True, capacity=200 * GIB, free=30 * GIB),
+        "nfs": HostDatastore(shared=True, capacity=150 * GIB, free=100 * GIB),
+    }
+    guests = tuple(
+        clusters.guest(
+            100 + number, "pve1", disks=(Disk(datastore="ceph", size=size * GIB, used=used * GIB),)
+        )
+        for number, (size, used) in enumerate(((100, 20), (45, 25)))
+    )
+    site = clusters.cluster((clusters.host("pve1", datastores=seen),), guests)
+    policy = {"goal": "storage", "storage": {"utilisation": 80}}
+    free, moved = [], []
+    for known in (False, True):
+        served = simulator("proxmox", site)
+        for guest in ("100", "101"):
+            served.change_guest(guest, config={"machine": "pc-i440fx-9.2+pve1"})
+        to = connection(served)
+        found = evenkeel.read(to, storage=True)
+        assert all(disk.copied_whole for guest in found.guests for disk in guest.disks)
+        if not known:
+            plain = tuple(
+                replace(guest, disks=tuple(replace(disk, copied_whole=False) for disk in guest.disks))
+                for guest in found.guests
+            )
+            found = replace(found, guests=plain)
+        plan = evenkeel.plan(found, policy)
+        assert evenkeel.apply(to, plan).status == "done"
+        [nfs] = [place for place in evenkeel.read(to, storage=True).datastores if place.id == "nfs"]
+        free.append(nfs.free)
+        moved.append([(move.guest.id, move.room) for move in storage_of(plan).moves])
+    assert moved == [[("100", 20 * GIB)], [("101", 45 * GIB)]]
+    assert free == [0, 55 * GIB]
+
+
 def test_a_storage_is_emptied_and_what_stays_is_named(simulator: Simulate) -> None:
     served = simulator("proxmox", full_ceph(), keep_sources=["100"])
     to = connection(served)

@@ -160,6 +160,37 @@ def test_a_storage_marked_as_shared_that_differs_from_node_to_node_takes_no_disk
     assert any("with different sizes, though marked as shared" in each.text for each in found.notices)
 
 
+def test_disks_whose_copies_take_their_full_size(simulator: Simulate) -> None:
+    served = simulator("proxmox", stores.cluster())
+    served.change_guest("106", config={"machine": "pc-q35-9.2+pve1"})
+    served.change_guest(
+        "100", config={"scsi0": "ceph:vm-100-disk-0,size=32G,detect_zeroes=0", "machine": "pc-i440fx-10.0"}
+    )
+
+    def whole(found: Snapshot) -> list[str]:
+        return [
+            f"{guest.id} {disk.id}" for guest in found.guests for disk in guest.disks if disk.copied_whole
+        ]
+
+    # 101 is on LVM-thin, where nobody knows what its disk takes: it counts with its full size in any case.
+    found = read(served)
+    assert whole(found) == ["100 scsi0", "106 scsi0"]
+    assert not any(disk.migrated_whole for guest in found.guests for disk in guest.disks)
+    served.change_guest("106", power="stopped")
+    assert whole(read(served)) == ["100 scsi0"]
+
+
+def test_a_machine_whose_version_cannot_be_read_counts_as_an_old_one(simulator: Simulate) -> None:
+    call = "GET /nodes/{node}/qemu/{vmid}/status/current"
+    served = simulator(
+        "proxmox", stores.cluster(), fail_calls=[{"call": call, "object": "102", "error": 596}]
+    )
+    found = read(served)
+    assert [guest.id for guest in found.guests for disk in guest.disks if disk.copied_whole] == ["102"]
+    [notice] = [each for each in found.notices if "version of the running machine" in each.text]
+    assert notice.guests == ("102",)
+
+
 def test_only_for_plans_of_datastores_more_is_asked(simulator: Simulate) -> None:
     options = ("--token", "root@pam!run=s")
     served = simulator("proxmox", stores.cluster(), options=options)

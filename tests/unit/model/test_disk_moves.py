@@ -81,6 +81,8 @@ def shared(name: str, **more: object) -> Datastore:
         (Disk(datastore="a", id="d", size=100, used=40, thin=True), True, 40, 40),
         (Disk(datastore="a", id="d", size=100, used=40, thin=True), False, 40, 100),
         (Disk(datastore="a", id="d", size=100, used=40, thin=True), None, 40, 100),
+        (Disk(datastore="a", id="d", size=100, used=40, thin=True, copied_whole=True), True, 40, 100),
+        (Disk(datastore="a", id="d", size=100, used=40, thin=True, migrated_whole=True), True, 40, 40),
         (Disk(datastore="a", id="d", size=100, thin=False), True, 100, 100),
         # 500 are in use: 7 by the other disk, so this one takes all that it can.
         (Disk(datastore="a", id="d", size=100), True, 100, 100),
@@ -112,3 +114,15 @@ def test_a_migration_takes_the_disks_on_local_datastores_along() -> None:
     before = snapshot(Disk(datastore="l", id="d", size=100, used=40), *places, shared("a"))
     after = snapshot_after_moves(before, {"1": "h2"})
     assert [place.free for place in after.datastores] == [600, 400, 500]
+
+
+@pytest.mark.parametrize(("whole", "taken"), [(False, 40), (True, 100)])
+def test_a_disk_that_goes_along_takes_what_a_migration_writes(whole: bool, taken: int) -> None:
+    places = [
+        Datastore(id=f"l@{host}", name="l", shared=False, hosts=(host,), capacity=1000, free=500, thin=True)
+        for host in ("h1", "h2")
+    ]
+    disk = Disk(datastore="l", id="d", size=100, used=40, thin=True, migrated_whole=whole)
+    after = snapshot_after_moves(snapshot(disk, *places, shared("a")), {"1": "h2"}, {"1": {"l": "l"}})
+    assert [place.free for place in after.datastores] == [540, 500 - taken, 500]
+    assert after.guests[0].disks[0].used == taken

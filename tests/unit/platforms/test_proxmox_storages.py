@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.disks import format_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.copies import (
+    format_of,
+    is_copied_whole,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.guest_config import (
     Volume,
     volumes,
@@ -97,6 +100,25 @@ def test_pools_of_one_ceph_cluster_share_what_is_free() -> None:
 def test_what_the_name_of_a_volume_says(volid: str, base: str | None, owner: str | None, form: str) -> None:
     volume = Volume("scsi0", volid)
     assert (volume.base, volume.owner, format_of(volume)) == (base, owner, form)
+
+
+@pytest.mark.parametrize(
+    ("volid", "detect_zeroes", "machine", "whole"),
+    [
+        ("ceph:vm-100-disk-0", None, (10, 0), False),
+        ("ceph:vm-100-disk-0", "1", (11, 1), False),
+        ("ceph:vm-100-disk-0", "0", (10, 1), True),
+        ("ceph:vm-100-disk-0", None, (9, 2), True),
+        ("ceph:vm-100-disk-0", None, (0, 0), True),
+        ("nfs:100/vm-100-disk-0.raw", None, (9, 2), True),
+        ("nfs:100/vm-100-disk-0.qcow2", "0", (9, 2), False),
+    ],
+)
+def test_whether_the_copy_of_a_machine_that_runs_stays_thin(
+    volid: str, detect_zeroes: str | None, machine: tuple[int, int], whole: bool
+) -> None:
+    parts = {} if detect_zeroes is None else {"detect_zeroes": detect_zeroes}
+    assert is_copied_whole(Volume("scsi0", volid, parts), machine) is whole
 
 
 def test_which_keys_of_a_configuration_are_volumes() -> None:

@@ -160,6 +160,22 @@ def test_a_thin_disk_takes_what_was_written_only_where_the_target_is_thin() -> N
     assert grown.moves[0].room == 250 * GIB
 
 
+def test_a_copy_that_is_not_thin_counts_with_its_full_size() -> None:
+    whole = guest("vm1", disk("a", 400, used=100, copied_whole=True))
+    snapshot = cluster(
+        [place("a", 1000), place("b", 400, thin=True)],
+        [whole, guest("vm2", disk("a", 700)), guest("vm3", disk("a", 150, used=120))],
+    )
+    plan = planned(snapshot)
+    # vm1 would free enough with fewer bytes, but its copy fills b.
+    assert ways(plan) == [("vm3", ("scsi0",), "a", "b", "space")]
+    larger = replace(snapshot, datastores=(snapshot.datastores[0], place("b", 600, thin=True)))
+    plan = planned(replace(larger, guests=larger.guests[:2]))
+    assert ways(plan) == [("vm1", ("scsi0",), "a", "b", "space")]
+    assert (plan.moves[0].bytes, plan.moves[0].room) == (400 * GIB, 400 * GIB)
+    assert plan.after.datastores["b"].used == 400 * GIB
+
+
 def test_disks_of_a_guest_move_together_or_alone() -> None:
     one = guest("vm1", disk("a", 300), disk("a", 100, "scsi1"), disk("a", 1, "home"))
     snapshot = cluster([place("a", used=450), place("b")], [one])

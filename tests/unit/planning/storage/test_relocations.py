@@ -567,3 +567,22 @@ def _closed(given: Snapshot) -> Snapshot:
 )
 def test_the_verifier_finds_what_is_wrong(text: str, how: dict[str, Any]) -> None:
     assert text in _defects(**how)
+
+
+def test_a_disk_that_a_migration_copies_whole_needs_its_full_size() -> None:
+    thin = {"thin": True}
+    before = cluster(
+        [place("local", "h1", **thin), place("local", "h2", capacity=100, **thin)],
+        [guest("g", "h1", ("local", 90), blockers=("local_disk",))],
+    )
+    [one] = before.guests
+    disk = replace(one.disks[0], thin=True, used=30 * GIB)
+    fits = replace(before, guests=(replace(one, disks=(disk,)),))
+    whole = replace(before, guests=(replace(one, disks=(replace(disk, migrated_whole=True),)),))
+
+    assert [step.cost.disks for step in plan(fits, policy(**EVACUATE)).migrations] == [30 * GIB]
+    assert plan(whole, policy(**EVACUATE)).migrations == ()
+    roomy = plan(whole, policy(**EVACUATE, utilisation=95))
+    assert [step.cost.disks for step in roomy.migrations] == [90 * GIB]
+    assert roomy.storage is not None
+    assert roomy.storage.after.datastores["local@h2"].used == 90 * GIB
