@@ -143,7 +143,7 @@ def _guests() -> Iterator[Guest]:
         "b",
         disks=(
             disk(2000, "gold1", 20, 5, "snapshot_chain"),
-            disk(2001, "nfs", 20, 5, "linked_clone"),
+            disk(2001, "nfs", 20, 5, "linked_clone", copied_whole=True, migrated_whole=True),
             disk(2002, "gold2", 20, 0, "raw_device", thin=None),
             disk(2003, "gold2", 20, 5, "independent_disk", "shared_disk"),
             home("gold1", "snapshot_chain"),

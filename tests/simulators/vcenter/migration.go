@@ -215,7 +215,7 @@ func (m *mover) commit(g *guest, t target) {
 	if disks := g.datastoreRefs(); !g.on(t) {
 		g.home = t.home
 		for i, ref := range t.disks {
-			g.disks[i].datastore = ref
+			g.disks[i].arrive(ref)
 		}
 		m.inventory.showDisks(g, disks)
 	}

@@ -138,6 +138,11 @@ func (inv *inventory) immovable(g *guest, t target) []types.BaseMethodFault {
 		fault := &types.InvalidOperationOnSecondaryVm{InstanceUuid: uuidOf("guest " + g.ID)}
 		faults = append(faults, explained(fault, "The storage of the fault-tolerant %s can't be moved", g.Name))
 	}
+	if g.hostISO && g.running() {
+		// What the host itself offers are the images of VMware Tools.
+		faults = append(faults, explained(new(types.ToolsInstallationInProgress),
+			"%s is installing VMware Tools and cannot initiate a migration operation", g.Name))
+	}
 	for index, d := range g.disks {
 		if contains(d.blockers, "shared_disk") && d.datastore != t.disks[index] && g.running() {
 			fault := new(types.DiskMoveTypeNotSupported)

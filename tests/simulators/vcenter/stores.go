@@ -276,6 +276,7 @@ type transfer struct {
 	disk     string // home, or the key of a disk
 	from, to types.ManagedObjectReference
 	bytes    int64
+	frees    int64 // what the old files took
 	copied   int64
 	files    []file
 }
@@ -283,11 +284,11 @@ type transfer struct {
 func (g *guest) transfers(t target) transfers {
 	var all transfers
 	if g.home != t.home {
-		all = append(all, transfer{disk: homeDisk, from: g.home, to: t.home, bytes: g.homeSize, files: g.homeFiles()})
+		all = append(all, transfer{disk: homeDisk, from: g.home, to: t.home, bytes: g.homeSize, frees: g.homeSize, files: g.homeFiles()})
 	}
 	for index, d := range g.disks {
 		if to := t.disks[index]; d.datastore != to {
-			moved := transfer{disk: strconv.Itoa(int(d.key)), from: d.datastore, to: to, bytes: d.used}
+			moved := transfer{disk: strconv.Itoa(int(d.key)), from: d.datastore, to: to, bytes: d.copied(), frees: d.used}
 			for _, unit := range g.diskFiles(index) {
 				moved.files = append(moved.files, unit...)
 			}
@@ -295,6 +296,24 @@ func (g *guest) transfers(t target) transfers {
 		}
 	}
 	return all
+}
+
+// copied are the bytes of a copy. Of a linked clone all backings are moved and none is shared (diskMoveType
+// moveAllDiskBackingsAndDisallowSharing, the default), the image that it stands on among them.
+func (d disk) copied() int64 {
+	if contains(d.blockers, "linked_clone") {
+		return max(d.size, d.used)
+	}
+	return d.used
+}
+
+// arrive is called when a disk has been moved: a linked clone has all of its data now.
+func (d *disk) arrive(ref types.ManagedObjectReference) {
+	if d.datastore != ref {
+		d.used = d.copied()
+		d.blockers = slices.DeleteFunc(slices.Clone(d.blockers), func(b string) bool { return b == "linked_clone" })
+	}
+	d.datastore = ref
 }
 
 func (all transfers) wanted() map[types.ManagedObjectReference]int64 {
@@ -338,7 +357,7 @@ func (inv *inventory) finish(all transfers, done, kept bool) {
 	for _, one := range all {
 		place, bytes := one.to, one.copied
 		if done {
-			place, bytes = one.from, one.bytes
+			place, bytes = one.from, one.frees
 		}
 		if !kept {
 			inv.take(place, -bytes)

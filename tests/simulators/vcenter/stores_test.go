@@ -223,6 +223,31 @@ func TestCheckRelocateObjectsToDatastores(t *testing.T) {
 	}
 }
 
+func TestALinkedCloneIsCopiedWithWhatItStandsOn(t *testing.T) {
+	cluster := twoStores(nil)
+	disks := cluster["guests"].([]map[string]any)[0]["disks"].([]map[string]any)
+	disks[1]["blockers"] = []string{"linked_clone"}
+	b := boot(t, 0, cluster)
+	if fault := taskFault(t, b.client(), b.relocate(b.client(), onlyDisk(2001)).Reference()); fault != nil {
+		t.Fatalf("%T", fault)
+	}
+	report := b.stores()
+	if report.Datastores["san"].Free != 58*gib || report.Datastores["nfs"].Free != 10*gib {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestDisksStayWhileVMwareToolsAreInstalled(t *testing.T) {
+	b := boot(t, 0, twoStores(nil))
+	c := b.client()
+	b.control("POST", "/_sim/guest", map[string]any{"id": "1", "iso": "[]"}, nil)
+	expect[*types.ToolsInstallationInProgress](t, taskFault(t, c, b.relocate(c, onlyDisk(2000)).Reference()))
+	b.control("POST", "/_sim/guest", map[string]any{"id": "1", "iso": ""}, nil)
+	if fault := taskFault(t, c, b.relocate(c, onlyDisk(2000)).Reference()); fault != nil {
+		t.Fatalf("%T", fault)
+	}
+}
+
 func TestClustersOfDatastoresAndTheirRules(t *testing.T) {
 	b := boot(t, 0, twoStores(map[string]any{
 		"datastores": []map[string]any{

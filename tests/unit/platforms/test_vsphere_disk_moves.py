@@ -17,6 +17,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.migrate import (
     disk_moves as module,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.migrate import (
+    left_behind as files,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.storage_now import (
     Stores,
 )
@@ -117,3 +120,39 @@ def test_the_places_of_the_disks_decide(
     result = module.poll(session, {"task-1": REQUEST}, around)["task-1"]
     assert (result.state, result.why, result.moved) == (state, why, moved)
     assert next(answers, None) is None
+
+
+def test_copies_are_named_by_the_guest_and_files_of_others_are_no_leftovers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The VM was renamed from old-web to web, and a VM of another folder that is also called web is on the
+    target.
+    """
+    disk = (
+        '<VirtualDevice xsi:type="VirtualDisk"><key>2000</key><backing><datastore>ds-old</datastore>'
+        "<fileName>[old] old-web/old-web.vmdk</fileName></backing></VirtualDevice>"
+    )
+    log = (
+        '<VirtualDevice xsi:type="VirtualDisk"><key>2001</key><backing><datastore>ds-new</datastore>'
+        "<fileName>[new] web_1/web_1.vmdk</fileName></backing></VirtualDevice>"
+    )
+    mine = Found(
+        "VirtualMachine",
+        "vm-1",
+        {"name": value("web"), "runtime.host": value("host-1"), "config.hardware.device": value(disk + log)},
+    )
+    theirs = "".join(
+        f"<FileInfo><name>[new] web/{name}</name></FileInfo>" for name in ("web.vmdk", "web-flat.vmdk")
+    )
+    other = Found("VirtualMachine", "vm-2", {"layoutEx.file": value(theirs)})
+    folders = {
+        "[new] web": ["web.vmdk", "web-flat.vmdk", "notes.txt"],
+        "[new] web_1": ["web.vmdk", "web-flat.vmdk", "web_1.vmdk", "web_1-flat.vmdk"],
+    }
+    monkeypatch.setattr(files, "_files", lambda _session, _store, folder, _limits: folders.get(folder, []))
+    monkeypatch.setattr(files, "retrieve", lambda *_arguments: [mine, other])
+    stores = Stores({NEW: Found("Datastore", NEW, {})}, {NEW: "new"}, {NEW: "new"}, {})
+    limits = WaitLimits(sleep=lambda _seconds: None, monotonic=lambda: 0.0, seconds=1)
+    session: Any = None
+    found = files.left_behind(session, stores, [mine], ["2000"], NEW, limits, copies=True)
+    assert found == ("[new] web_1/web-flat.vmdk", "[new] web_1/web.vmdk")

@@ -26,6 +26,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     same_places,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.disks import disks
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.hardware import (
+    installs_tools,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.inventory import (
     POD_CONFIG,
     POD_VM_CONFIG,
@@ -273,6 +276,7 @@ def test_a_disk_takes_its_own_files_and_home_the_rest_with_room_for_all_memory()
     (disk, home) = disks(machine(CLONE + BUS, FILES, CHAIN), names, names, (), {}, with_files=True)
     assert (disk.used, disk.size, disk.thin) == (35, 1000, True)
     assert disk.blockers == ("linked_clone", "shared_disk", "snapshot_chain")
+    assert disk.copied_whole
     assert (home.id, home.used, home.size) == ("home", 30 + 3000 * MIB, 30 + 3072 * MIB)
     (_disk, larger) = disks(machine(CLONE, FILES, CHAIN, 2048), names, names, (), {}, with_files=True)
     # The swap file is there: it does not shrink before the next start.
@@ -283,3 +287,32 @@ def test_a_disk_takes_its_own_files_and_home_the_rest_with_room_for_all_memory()
         (None, 1000),
         (None, None),
     ]
+
+
+def test_a_swap_file_or_snapshots_elsewhere_are_no_part_of_what_moves_with_home() -> None:
+    names = {"ds-1": "san"}
+    elsewhere = FILES.replace("[san] web/web-1.vswp", "[local] web-1.vswp")
+    (_disk, home) = disks(machine(CLONE, elsewhere, CHAIN), names, names, (), {}, with_files=True)
+    assert (home.used, home.size) == (30, 30)
+    elsewhere = FILES.replace("[san] web/web-Snapshot1.vmsn", "[nfs] web/web-Snapshot1.vmsn")
+    (_disk, home) = disks(machine(CLONE, elsewhere, CHAIN), names, names, (), {}, with_files=True)
+    assert (home.used, home.size) == (10 + 3000 * MIB, 10 + 3072 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("path", "connected", "installs"),
+    [
+        ("[] /usr/lib/vmware/isoimages/linux.iso", "true", True),
+        ("[] /usr/lib/vmware/isoimages/linux.iso", "false", False),
+        ("[san] iso/install.iso", "true", False),
+    ],
+)
+def test_an_image_of_the_host_keeps_the_disks_of_a_running_guest(
+    path: str, connected: str, installs: bool
+) -> None:
+    drive = (
+        '<VirtualDevice xsi:type="VirtualCdrom"><backing xsi:type="VirtualCdromIsoBackingInfo">'
+        f"<fileName>{path}</fileName></backing><connectable><connected>{connected}</connected></connectable>"
+        "</VirtualDevice>"
+    )
+    assert installs_tools(value(drive)) is installs

@@ -158,4 +158,5 @@ def _left(
         return ()
     before = around.before.get(request.guest)
     known = (guest,) if before is None else (before, guest)
-    return left_behind(session, around.stores, known, disks, reference, around.limits)
+    copies = datastore == request.target
+    return left_behind(session, around.stores, known, disks, reference, around.limits, copies=copies)

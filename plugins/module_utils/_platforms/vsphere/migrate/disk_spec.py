@@ -36,7 +36,8 @@ class DiskMove:
 
 def disk_move(session: Session, stores: Stores, request: DiskMoveRequest) -> DiskMove:
     """Only the disks of the request move. All others have the place where they are in the specification, as
-    they would follow the guest's other files. Storage policy and format stay as they are.
+    they would follow the guest's other files. Formats stay as they are. No storage policy is named, so that
+    vCenter does with it what it does by default, which its documentation leaves open.
     """
     target = stores.reference(request.target)
     starts = [vim.VirtualMachine(request.guest), *([vim.Datastore(target)] if target is not None else [])]

@@ -31,10 +31,12 @@ _SHARED_BUS = frozenset({"physicalSharing", "virtualSharing"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of a guest, path by path with what they take; `swap` is part of `home`."""
+    """The files of a guest, path by path with what they take; `swap` are part of `home`. Any of these may be
+    on another datastore than the guest's configuration: swap files of hosts, snapshots, logs.
+    """
 
     home: Mapping[str, int] = field(default_factory=dict)
-    swap: int = 0
+    swap: Mapping[str, int] = field(default_factory=dict)
     disks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ def layout(guest: Found) -> Layout | None:
     own = [key for key in names if key not in chained and not kinds[key].startswith(("disk", "digest"))]
     return Layout(
         home={names[key]: sizes[key] for key in own},
-        swap=sum(sizes[key] for key in own if kinds[key] == "swap"),
+        swap={names[key]: sizes[key] for key in own if kinds[key] == "swap"},
         disks=disks,
     )
 
@@ -135,6 +137,9 @@ def disks(
                 disk_io=disk_io.get(text(device, "key") or ""),
                 thin=flag(device, "backing/thinProvisioned"),
                 blockers=tuple(sorted({*blockers, *own})),
+                # Moved alone it shares nothing any more: the image that it stands on is copied, too.
+                copied_whole="linked_clone" in own,
+                migrated_whole="linked_clone" in own,
             )
         )
     home = home_of(guest, names)
@@ -148,7 +153,7 @@ def disks(
                 id=HOME,
                 datastore=datastores.get(home, home),
                 size=None if files is None else _home_size(guest, files),
-                used=None if files is None else sum(files.home.values()),
+                used=None if files is None else sum(_beside_configuration(guest, files.home).values()),
                 blockers=tuple(sorted({*blockers, *own})),
             )
         )
@@ -175,10 +180,23 @@ def _used(disk: Element, files: Layout | None) -> int | None:
 
 
 def _home_size(guest: Found, files: Layout) -> int:
-    """A guest that is started has a swap file of all memory that is not reserved for it."""
+    """A guest that is started has a swap file of all memory that is not reserved for it, here unless its swap
+    file is elsewhere.
+    """
+    here = sum(_beside_configuration(guest, files.home).values())
+    swap = _beside_configuration(guest, files.swap)
+    if len(swap) < len(files.swap):
+        return here
     memory = (guest.whole("config.hardware.memoryMB") or 0) * _MIB
     reserved = (guest.whole("config.memoryAllocation.reservation") or 0) * _MIB
-    return sum(files.home.values()) - files.swap + max(files.swap, memory - reserved)
+    present = sum(swap.values())
+    return here - present + max(present, memory - reserved)
+
+
+def _beside_configuration(guest: Found, files: Mapping[str, int]) -> dict[str, int]:
+    """Of these files those on the datastore of the guest's configuration, which move with it."""
+    home = datastore_of(guest.text("config.files.vmPathName") or "")
+    return {path: size for path, size in files.items() if datastore_of(path) == home}
 
 
 def _blockers(disk: Element) -> Iterator[str]:

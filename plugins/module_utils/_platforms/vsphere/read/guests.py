@@ -16,7 +16,7 @@ from .disk_loads import DiskLoads
 from .disks import disks
 from .evc import fitting_models
 from .features import Features
-from .hardware import device_blockers
+from .hardware import device_blockers, installs_tools
 from .hosts import (
     MIB,
     cpu_cores,
@@ -197,6 +197,8 @@ def _storage_blockers(found: Found, around: Surroundings) -> set[str]:
     if power(found) == "running":
         devices = found.values.get("config.hardware.device")
         blockers |= device_blockers(devices, around.inventory.shared) & _BLOCKING_STORAGE
+        if installs_tools(devices):
+            blockers.add("iso_mounted")
     return blockers
 
 

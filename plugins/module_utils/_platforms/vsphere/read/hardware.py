@@ -46,6 +46,16 @@ def images(devices: Element | None) -> frozenset[str]:
     )
 
 
+def installs_tools(devices: Element | None) -> bool:
+    """Whether an image of its host, such as that of VMware Tools, is in a connected drive."""
+    return any(
+        type_of(find(device, "backing")) == _IMAGE
+        and bool(flag(device, "connectable/connected"))
+        and (text(device, "backing/fileName") or "").startswith("[]")
+        for device in (devices if devices is not None else ())
+    )
+
+
 def device_blockers(devices: Element | None, shared: Collection[str]) -> frozenset[str]:
     """Why the devices keep a guest where it is; `shared` are the references of the shared datastores."""
     return frozenset(
