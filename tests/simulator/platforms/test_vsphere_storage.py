@@ -280,10 +280,12 @@ def test_copies_that_fail_are_cancelled_or_find_the_datastore_full_leave_the_dis
     assert (state.state, state.moved, state.left_behind) == ("failed", (), ())
     assert "NoDiskSpace" in state.why
 
-    served.switches(migration_seconds=60)
+    served.switches(migration_seconds=60, fail_deletions=[{"guest": "vm-one", "count": 1}])
     task = start(platform, ONE)
     platform.cancel_disk_move(task)
-    assert follow(platform, task, ONE).state == "cancelled"
+    state = follow(platform, task, ONE)
+    assert state.state == "cancelled"
+    assert state.left_behind == ("[gold2] one/one_1-flat.vmdk", "[gold2] one/one_1.vmdk")
 
     served.switches(migration_seconds=3)
     task = start(platform, ONE)
