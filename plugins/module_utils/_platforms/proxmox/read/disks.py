@@ -232,6 +232,7 @@ def with_disks(
         for guest in guests
     )
     _note_not_measured(result, storages, gaps)
+    _note_devices(configs, gaps)
     return result
 
 
@@ -257,6 +258,16 @@ def _volumes_of(guest: Guest, config: GuestConfig, facts: ClusterFacts) -> Guest
         replicated=guest.id in facts.replicas,
         held="locked" in guest.blockers,
     )
+
+
+def _note_devices(configs: Mapping[str, GuestConfig], gaps: ReadFailures) -> None:
+    guests = in_order({guest for guest, config in configs.items() if config.devices})
+    if guests:
+        gaps.add(
+            f"disks of {with_names('guest', guests)} are devices of a node and not on a storage "
+            "(raw_device): they stay where they are",
+            guests=guests,
+        )
 
 
 def _note_not_measured(guests: Iterable[Guest], storages: Mapping[str, Storage], gaps: ReadFailures) -> None:

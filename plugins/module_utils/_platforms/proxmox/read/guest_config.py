@@ -93,13 +93,25 @@ def volumes(config: Row, *, container: bool) -> tuple[Volume, ...]:
     return tuple(found)
 
 
+def devices(config: Row, *, container: bool) -> tuple[str, ...]:
+    """The keys of disks that are devices of the node, or files of it that no storage has."""
+    pattern, first, start = (_CT_VOLUME, "volume", "/dev/") if container else (_VM_DRIVE, "file", "/")
+    found = []
+    for key, value in config.items():
+        if pattern.fullmatch(key):
+            parts = options(value, first)
+            if parts.get(first, "").startswith(start) and parts.get("media") != "cdrom":
+                found.append(key)
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class GuestConfig:
     """Where a guest's volumes lie, what it is connected to, what ties it to its node.
 
     `nodes` are those that have the mapped devices that it uses, None where it uses none. `replicable`: what
     lies on its node's own storage is all copied by a replication job, if it has one. `volumes` are all that
-    lie on storages.
+    lie on storages, `devices` the keys of disks that lie on none.
     """
 
     disks: tuple[Disk, ...]
@@ -110,6 +122,7 @@ class GuestConfig:
     replicable: bool = True
     hugepages: bool = False
     volumes: tuple[Volume, ...] = ()
+    devices: tuple[str, ...] = ()
     has_snapshots: bool = False
 
     @property
@@ -143,6 +156,7 @@ class _Found:
             nodes=self.nodes,
             replicable=self.replicable,
             volumes=volumes(config, container=container),
+            devices=devices(config, container=container),
             has_snapshots=bool(config.get("parent")),
         )
 
