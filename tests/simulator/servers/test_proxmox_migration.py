@@ -121,6 +121,31 @@ def test_local_disks_move_along_when_asked(start_proxmox: StartProxmox) -> None:
     assert api.nodes("pve2").qemu(116).config.get()["scsi0"] == "ceph:vm-116-disk-0,iothread=1,size=10G"
 
 
+@pytest.mark.parametrize(("power", "taken"), [("running", 32), ("stopped", 8)])
+def test_a_live_migration_writes_zeros_of_local_disks_as_data(
+    power: str, taken: int, start_proxmox: StartProxmox
+) -> None:
+    disks = [{"datastore": "files", "size": 32 * GIB, "used": 8 * GIB}]
+    space = {"files": {"shared": False, "capacity": 100 * GIB, "free": 50 * GIB}}
+    names = ("pve1", "pve2")
+    cluster = snapshot(
+        hosts=[host(name, datastores=space) for name in names],
+        guests=[guest(100, "pve1", disks=disks, power=power)],
+        datastores=[
+            {"id": f"files@{name}", "name": "files", "type": "dir", "shared": False, "hosts": [name]}
+            for name in names
+        ],
+        rules=[],
+    )
+    simulator = start_proxmox(cluster=cluster)
+    api = log_in(simulator)
+    options = {"with-local-disks": 1, "targetstorage": "files"}
+    upid = api.nodes("pve1").qemu(100).migrate.post(target="pve2", online=1, **options)
+    assert finished(api, upid)["exitstatus"] == "OK"
+    spaces = simulator.state()["storages"]["files"]["spaces"]
+    assert [spaces[name]["free"] // GIB for name in names] == [58, 50 - taken]
+
+
 def test_a_migration_fails_where_it_is_told_to(start_proxmox: StartProxmox) -> None:
     simulator = start_proxmox(fail_migrations=[{"guest": "110", "at_percent": 50, "count": 1}])
     api = log_in(simulator)
