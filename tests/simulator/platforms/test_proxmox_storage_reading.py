@@ -180,6 +180,29 @@ def test_disks_whose_copies_take_their_full_size(simulator: Simulate) -> None:
     assert whole(read(served)) == ["100 scsi0"]
 
 
+def test_a_local_disk_goes_whole_to_another_host_while_its_guest_runs(simulator: Simulate) -> None:
+    space = {"local": stores.LOCAL, "ceph": stores.SHARED}
+    hosts = tuple(clusters.host(name, datastores=space) for name in stores.NODES)
+    local = replace(stores.DISK, datastore="local", format="qcow2")
+    guests = (
+        clusters.guest(100, "pve1", disks=(local, stores.DISK)),
+        clusters.idle(101, "pve1", disks=(local,)),
+        clusters.container(102, "pve1", disks=(replace(local, format="raw"),)),
+    )
+    found = read(simulator("proxmox", clusters.cluster(hosts, guests)))
+    whole = {
+        f"{guest.id} {disk.datastore}": (disk.copied_whole, disk.migrated_whole)
+        for guest in found.guests
+        for disk in guest.disks
+    }
+    assert whole == {
+        "100 local": (False, True),
+        "100 ceph": (False, False),
+        "101 local": (False, False),
+        "102 local": (False, False),
+    }
+
+
 def test_a_machine_whose_version_cannot_be_read_counts_as_an_old_one(simulator: Simulate) -> None:
     call = "GET /nodes/{node}/qemu/{vmid}/status/current"
     served = simulator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -60,4 +61,6 @@ def test_rules_hold_at_the_start_unless_asked_otherwise() -> None:
 
 def test_the_example_cluster_is_the_one_that_is_generated() -> None:
     example = json.loads((ROOT / "playbooks" / "files" / "example-cluster.json").read_text())
-    assert Snapshot.from_json(example) == generate(Shape(seed=20, skew=5, broken=0.3))
+    made = generate(Shape(seed=20, skew=5, broken=0.3))
+    # The example is read by earlier versions as well.
+    assert Snapshot.from_json(example) == replace(made, schema="evenkeel.cluster/snapshot/1")
