@@ -523,11 +523,17 @@ def _closed(given: Snapshot) -> Snapshot:
     return replace(given, datastores=(first, replace(second, closed_because="full of holes")))
 
 
+def _filled_by_others(given: Snapshot) -> Snapshot:
+    first, second = given.datastores
+    return replace(given, datastores=(first, replace(second, arriving=700 * GIB)))
+
+
 @pytest.mark.parametrize(
     ("text", "how"),
     [
         ("can come to", {"utilisation": 15}),
         ("can come to", {"reserve": 900 * GIB}),
+        ("can come to", {"snapshot": _filled_by_others}),
         ("max_moves is 2", {"max_moves": 2}),
         ("max_bytes is", {"max_bytes": 100 * GIB}),
         ("no datastore for local", {"spoil": lambda step: replace(step, storage={"local": "nfs"})}),
