@@ -106,6 +106,9 @@ func diskBacking(d disk, index int, datastore, directory string) types.BaseVirtu
 	if contains(d.blockers, "independent_disk") {
 		backing.DiskMode = string(types.VirtualDiskModeIndependent_persistent)
 	}
+	if contains(d.blockers, "nonpersistent_disk") {
+		backing.DiskMode = string(types.VirtualDiskModeIndependent_nonpersistent)
+	}
 	if contains(d.blockers, "shared_disk") {
 		backing.Sharing = string(types.VirtualDiskSharingSharingMultiWriter)
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -144,6 +145,10 @@ func (inv *inventory) immovable(g *guest, t target) []types.BaseMethodFault {
 			"%s is installing VMware Tools and cannot initiate a migration operation", g.Name))
 	}
 	for index, d := range g.disks {
+		if contains(d.blockers, "nonpersistent_disk") && g.running() && slices.ContainsFunc(moves, func(m transfer) bool { return m.disk != homeDisk }) {
+			// It is an error whichever of the disks are to move.
+			faults = append(faults, explained(new(types.NonPersistentDisksNotSupported), "%s of %s is not persistent", diskLabel(index), g.Name))
+		}
 		if contains(d.blockers, "shared_disk") && d.datastore != t.disks[index] && g.running() {
 			fault := new(types.DiskMoveTypeNotSupported)
 			faults = append(faults, explained(fault, "%s of %s is shared with other VMs", diskLabel(index), g.Name))

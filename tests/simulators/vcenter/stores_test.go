@@ -237,6 +237,14 @@ func TestALinkedCloneIsCopiedWithWhatItStandsOn(t *testing.T) {
 	}
 }
 
+func TestADiskThatIsNotPersistentKeepsAllDisksOfARunningVM(t *testing.T) {
+	cluster := twoStores(nil)
+	disks := cluster["guests"].([]map[string]any)[0]["disks"].([]map[string]any)
+	disks[1]["blockers"] = []string{"nonpersistent_disk"}
+	b := boot(t, 0, cluster)
+	expect[*types.NonPersistentDisksNotSupported](t, taskFault(t, b.client(), b.relocate(b.client(), onlyDisk(2000)).Reference()))
+}
+
 func TestDisksStayWhileVMwareToolsAreInstalled(t *testing.T) {
 	b := boot(t, 0, twoStores(nil))
 	c := b.client()

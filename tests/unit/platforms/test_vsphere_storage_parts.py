@@ -316,3 +316,17 @@ def test_an_image_of_the_host_keeps_the_disks_of_a_running_guest(
         "</VirtualDevice>"
     )
     assert installs_tools(value(drive)) is installs
+
+
+def test_a_disk_that_is_not_persistent_keeps_all_disks_of_a_running_guest() -> None:
+    names = {"ds-1": "san"}
+    scratch = (
+        '<VirtualDevice xsi:type="VirtualDisk"><key>2001</key><backing>'
+        "<fileName>[san] web/web_1.vmdk</fileName><datastore>ds-1</datastore>"
+        "<diskMode>independent_nonpersistent</diskMode></backing></VirtualDevice>"
+    )
+    off = machine(CLONE + scratch, FILES, CHAIN)
+    runs = replace(off, values={**off.values, "runtime.powerState": value("poweredOn")})
+    for guest, kept in ((off, [False, True, False]), (runs, [True, True, False])):
+        found = disks(guest, names, names, (), {}, with_files=True)
+        assert ["independent_disk" in disk.blockers for disk in found] == kept

@@ -119,11 +119,16 @@ def disks(
         if text(device, "sharedBus") in _SHARED_BUS and text(device, "key") is not None
     }
     found = []
+    # One such disk keeps all disks of a running guest.
+    frozen = guest.text("runtime.powerState") == "poweredOn" and any(
+        type_of(device) == "VirtualDisk" and "nonpersistent" in (text(device, "backing/diskMode") or "")
+        for device in devices
+    )
     for device in devices:
         place = text(device, "backing/datastore")
         if type_of(device) != "VirtualDisk" or place is None:
             continue
-        own = set(_blockers(device))
+        own = set(_blockers(device)) | ({"independent_disk"} if frozen else set())
         if text(device, "controllerKey") in buses:
             own.add("shared_disk")
         if place in held:
