@@ -706,7 +706,12 @@ def test_what_has_ended_while_no_run_was_there_is_known(cluster: Path, tmp_path:
     first = Run(cluster, [move(1, "1")], journal=journal, platform_type=Dying)
     with pytest.raises(Killed):
         first.run()
+    locked = {
+        one.id for one in first.platform.read().guests if "locked" in one.blockers and not one.migratable
+    }
+    assert locked == {"1"}
     first.clock.seconds += 3600
+    assert not any("locked" in one.blockers for one in first.platform.read().guests)
     end = Run(cluster, [move(1, "1")], journal=journal, clock=first.clock).run()
     assert results(end) == ["migrated"]
     assert end.outcomes[0].why == "Completed while no run was monitoring it."
