@@ -153,6 +153,7 @@ def mixed() -> Snapshot:
 SMALL_HOME = MIB
 _DISK_BLOCKERS = {
     **{name: name for name in ("template", "locked", "disconnected", "passthrough_device", "host_graphics")},
+    "iso_mounted": "iso_mounted",
     **{name: name for name in ("agent", "vsphere_pod")},
     "fault_tolerance_unprotected": "fault_tolerance",
 }
