@@ -156,7 +156,8 @@ options:
     type: str
   bandwidth_limit:
     description:
-      - Bandwidth limit of one migration, or one move of a disk, on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
+      - Bandwidth limit of one migration, or one move of a disk, on Proxmox VE.
+      - In KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
       - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
     type: str
   outcome_path:

@@ -14,7 +14,7 @@ from .disk_timeline import DiskRow, DiskTimeline, disk_timeline_of
 from .given import Given
 from .pictures.slots import slots_of
 from .section import Section
-from .step_list import MOODS, Item, Words, bar, step_list, times
+from .step_list import MOODS, Item, Words, bar_of, step_list, times
 from .storage import storage_of
 from .texts import count, duration, listed, size
 from .timeline import timeline_of
@@ -96,8 +96,8 @@ def _item(row: DiskRow, timeline: DiskTimeline, name: Callable[[str], str]) -> I
         why=planned.why if planned else "",
         after=f"after {', '.join(map(str, planned.after))}" if planned and planned.after else "",
         size=size(planned.bytes) if planned else "",
-        estimated=bar(row.estimated, timeline.seconds, "estimated"),
-        real=bar(row.real, timeline.seconds, "took"),
+        estimated=bar_of(row.estimated, timeline.seconds, "estimated"),
+        real=bar_of(row.real, timeline.seconds, "took"),
         result=ended.result if ended else "",
         mood=_mood(ended) if ended else "plain",
         result_why="; ".join(_after_the_run(ended)) if ended else "",

@@ -14,7 +14,7 @@ from .content import view_of
 from .given import Given
 from .pictures.slots import slots_of
 from .section import Section
-from .step_list import MOODS, Item, Words, bar, step_list, times
+from .step_list import MOODS, Item, Words, bar_of, step_list, times
 from .texts import count, duration, listed, size
 from .timeline import Row, Timeline, timeline_of
 from .view import ClusterView
@@ -85,8 +85,8 @@ def _item(row: Row, timeline: Timeline, view: ClusterView | None) -> Item:
         why=planned.why if planned else "",
         after=f"after {', '.join(map(str, planned.after))}" if planned and planned.after else "",
         size=_size(planned) if planned else "",
-        estimated=bar(row.estimated, timeline.seconds, "estimated"),
-        real=bar(row.real, timeline.seconds, "took"),
+        estimated=bar_of(row.estimated, timeline.seconds, "estimated"),
+        real=bar_of(row.real, timeline.seconds, "took"),
         result=ended.result if ended else "",
         mood=MOODS.get(ended.result, "warn") if ended else "plain",
         result_why="; ".join(_after_the_run(ended, name)) if ended else "",

@@ -156,7 +156,7 @@ def _shown(items: Sequence[Item]) -> frozenset[int]:
     return frozenset(numbers[:MAX_ITEMS])
 
 
-def bar(span: Span | None, seconds: float, word: str) -> Bar | None:
+def bar_of(span: Span | None, seconds: float, word: str) -> Bar | None:
     if span is None:
         return None
     whole = seconds or 1.0
@@ -177,7 +177,7 @@ def _lane(slots: Slots, seconds: float, name: Callable[[str], str]) -> Lane:
     bars = []
     for use in slots.uses:
         word = f"{use.guest} {'arrives' if use.arrives else 'leaves'}, step {use.step},"
-        drawn = bar(use.span, seconds, word)
+        drawn = bar_of(use.span, seconds, word)
         if drawn is not None:
             bars.append((use.lane, use.arrives, drawn))
     return Lane(

@@ -12,6 +12,7 @@ from .library import sa
 # Modules that keep no state import this without SQLAlchemy.
 METADATA: Any = None
 HISTORY: Any = None
+DISK_HISTORY: Any = None
 RUNS: Any = None
 PLANS: Any = None
 LOCKS: Any = None

@@ -99,6 +99,21 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """Ids that the policy's exclusions name, and the datastores that are left alone. `kept`: disks whose
+    move is left out by choice, by guest and id; `kept_from`: those that do not go to one datastore, its id
+    last.
+    """
+
+    sources: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    guests: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
+    kept: frozenset[tuple[str, str]] = frozenset()
+    kept_from: frozenset[tuple[str, str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Everything that planning of datastores needs."""
 
@@ -116,19 +131,4 @@ class Problem:
     """By id of a guest, the ids of the datastores where its disks may lie; only of those that have any."""
     unresolved: Sequence[Unresolved] = ()
     notices: Sequence[str] = ()
-    barred: Barred = field(default_factory=lambda: Barred())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Barred:
-    """Ids that the policy's exclusions name, and the datastores that are left alone. `kept`: disks whose
-    move is left out by choice, by guest and id; `kept_from`: those that do not go to one datastore, its id
-    last.
-    """
-
-    sources: frozenset[str] = frozenset()
-    targets: frozenset[str] = frozenset()
-    guests: frozenset[str] = frozenset()
-    emptied: frozenset[str] = frozenset()
-    kept: frozenset[tuple[str, str]] = frozenset()
-    kept_from: frozenset[tuple[str, str, str]] = frozenset()
+    barred: Barred = field(default_factory=Barred)
