@@ -261,20 +261,20 @@ CALLS: Final = (
         "a plan instead of a snapshot",
         "balance_plan",
         {"snapshot": {"schema": "evenkeel.cluster/plan/1"}},
-        "snapshot.schema: 'evenkeel.cluster/plan/1' is not 'evenkeel.cluster/snapshot/1'. Pass a snapshot",
+        "snapshot.schema: 'evenkeel.cluster/plan/1' is not 'evenkeel.cluster/snapshot/2'. Pass a snapshot",
     ),
     Call(
         "a wrong goal",
         "balance_plan",
         {**READ, "goal": "balance"},
-        "value of goal must be one of: spread, relieve, rules, evacuate, consolidate, got: balance",
+        "value of goal must be one of: spread, relieve, rules, evacuate, consolidate, storage, got: balance",
     ),
     Call(
         "a wrong preset",
         "balance_plan",
         {**READ, "preset": "vmware"},
         "value of preset must be one of: fdrs, vmmanager, proxmox_rebalancing, proxlb, drs, proxmox,"
-        " got: vmware",
+        " sdrs, got: vmware",
     ),
     Call(
         "a misspelt host",
@@ -437,7 +437,7 @@ CLUSTERS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     ),
     "wrong_goal": (
         {**EXAMPLE, "balance_goal": "balance"},
-        "balance_goal: 'balance' is not one of: spread, relieve, rules, evacuate, consolidate",
+        "balance_goal: 'balance' is not one of: spread, relieve, rules, evacuate, consolidate, storage",
     ),
     "a_word_for_a_number": (
         {**EXAMPLE, "balance_aggressiveness": "high"},
