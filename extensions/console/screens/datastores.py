@@ -26,6 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted, listed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage_goal import NO_DISK_MOVES
 
 from ..session import Session
 from ..widgets.table import Column, OpenTable, Table
@@ -39,8 +40,6 @@ _MOST_BAR = 40
 _FIGURE = 8
 _MOST_NAMED = 6
 _MIB = 1024**2
-# Platforms that do not move disks between datastores.
-NO_MOVES = ("vmmanager",)
 
 
 class DatastoresView(View):
@@ -56,7 +55,7 @@ class DatastoresView(View):
 
     @property
     def datastore(self) -> str | None:
-        if self.snapshot is None or self.snapshot.platform in NO_MOVES:
+        if self.snapshot is None or self.snapshot.platform in NO_DISK_MOVES:
             return None
         return self.query_one(Table).cursor_key()
 
@@ -153,7 +152,7 @@ class DatastoresView(View):
 
 def what_to_set(session: Session, snapshot: Snapshot) -> Iterator[str]:
     """Why nothing is planned about the datastores, or not all of them is read, and what to do."""
-    if snapshot.platform in NO_MOVES:
+    if snapshot.platform in NO_DISK_MOVES:
         yield "VMmanager does not move disks between datastores, so plans are about its hosts only."
         return
     if session.policy.storage is None:

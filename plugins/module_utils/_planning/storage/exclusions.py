@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the verifier is told of a policy: only what its selectors name."""
+"""The exclusions of a policy, as the verifier takes them."""
 
 from __future__ import annotations
 

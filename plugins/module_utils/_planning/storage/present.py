@@ -12,13 +12,12 @@ from ..._model.plan import StorageState, Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot, StorageRule
-from ..._model.text.wording import counted, listed
+from ..._model.text.wording import counted
 from .builder import build_problem
 from .problem import NO_LIMIT, Place
 from .report import storage_state
-from .state import FINE, State
-
-MAX_NAMES = 5
+from .state import State
+from .unresolved import uneven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +77,7 @@ def _wrong(state: State, found: StorageState) -> Iterator[Unresolved]:
             )
     for number, place in enumerate(state.problem.places):
         yield from _wrong_with(state, number, place)
-    for group in state.groups.values():
-        spread = state.spread(group)
-        if state.max_spread is not None and spread > state.max_spread:
-            names = listed((state.problem.places[place].datastore.name for place in group), MAX_NAMES)
-            yield Unresolved(
-                what=f"space of datastores {names}",
-                why=f"their use is {100 * spread / FINE:.1f} points apart, and max_spread is "
-                f"{100 * state.max_spread / FINE:g}",
-                code="spread_exceeded",
-                subject=state.problem.places[group[0]].datastore.id,
-            )
+    yield from uneven(state)
 
 
 def _wrong_with(state: State, number: int, place: Place) -> Iterator[Unresolved]:

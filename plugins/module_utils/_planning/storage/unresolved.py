@@ -38,7 +38,7 @@ def unresolved(state: State, no_order: NoOrder) -> list[Unresolved]:
         *_full(state),
         *_not_empty(state),
         *_slow(state),
-        *_uneven(state),
+        *uneven(state, "; no move that is allowed brings them nearer"),
         *_balanced_by_others(state),
         *_without_order(state, no_order),
     ]
@@ -149,7 +149,8 @@ def _slow(state: State) -> Iterator[Unresolved]:
         )
 
 
-def _uneven(state: State) -> Iterator[Unresolved]:
+def uneven(state: State, remark: str = "") -> Iterator[Unresolved]:
+    """Groups of datastores that are further apart than `max_spread`; the remark follows each reason."""
     for group in state.groups.values():
         spread = state.spread(group)
         if state.max_spread is not None and spread > state.max_spread:
@@ -157,7 +158,7 @@ def _uneven(state: State) -> Iterator[Unresolved]:
             yield Unresolved(
                 what=f"space of datastores {names}",
                 why=f"their use is {100 * spread / FINE:.1f} points apart, and max_spread is "
-                f"{100 * state.max_spread / FINE:g}; no move that is allowed brings them nearer",
+                f"{100 * state.max_spread / FINE:g}{remark}",
                 code="spread_exceeded",
                 subject=state.problem.places[group[0]].datastore.id,
             )
