@@ -170,7 +170,7 @@ options:
             type: bool
             default: true
       platform_rules:
-        description: Whether the rules of the platform for datastores apply.
+        description: Whether the rules of the platform for datastores apply, its storage policies among them.
         type: bool
         default: true
       placement:

@@ -52,6 +52,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "snapshot": "it has snapshots, which stay where they are: delete them",
     "snapshot_chain": "it has snapshots, which stay where they are: delete them",
     "storage_not_copied": "the platform copies no disk from the kind of storage that it uses: move the disk",
+    "storage_policy_unknown": (
+        "its storage policy could not be read: grant the privilege to view storage policies, or allow "
+        "storage_policy_unknown"
+    ),
     "template": "it is a template",
     "tpm_state": "it is the TPM state of a running guest: shut the guest down to move it",
     "unknown_size": "its size is not reported: rescan the disks of the guest on the platform",

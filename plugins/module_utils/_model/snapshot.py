@@ -225,6 +225,16 @@ class Disk:
     migrated_whole: Annotated[
         bool, "the same of its copy on another host, when its guest is migrated together with it"
     ] = field(default=False, metadata={"omit": True})
+    storage_policy: Annotated[Id | None, "name of the storage policy that the platform keeps for it"] = field(
+        default=None, metadata={"omit": True}
+    )
+    targets: Annotated[
+        tuple[Id, ...] | None,
+        "ids of the only datastores that may have it, those that comply with its storage policy; null for any",
+    ] = field(default=None, metadata={"omit": True})
+    last_failed_at: Annotated[
+        Moment | None, "when a move of it to another datastore last failed, unless one has succeeded since"
+    ] = field(default=None, metadata={"omit": True})
     blockers: Annotated[
         tuple[Id, ...],
         "why it stays: linked_clone, snapshot_chain, raw_device, cdrom, not_backed_up, shared_disk, "

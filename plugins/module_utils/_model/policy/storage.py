@@ -123,7 +123,9 @@ class StoragePolicy:
         "any case.",
     ] = None
     rules: Annotated[tuple[DatastoreRule, ...], "Which guests or disks are on different datastores."] = ()
-    platform_rules: Annotated[bool, "Whether the rules of the platform for datastores apply."] = True
+    platform_rules: Annotated[
+        bool, "Whether the rules of the platform for datastores apply, its storage policies among them."
+    ] = True
     placement: Annotated[
         tuple[StorageClass, ...],
         "Where the disks of some guests may lie. The last entry that selects a guest applies.",
