@@ -230,7 +230,7 @@ class Disk:
     )
     targets: Annotated[
         tuple[Id, ...] | None,
-        "ids of the only datastores that may have it, those that comply with its storage policy; null for any",
+        "ids of the only datastores that may have it, by its storage policy; null for any",
     ] = field(default=None, metadata={"omit": True})
     last_failed_at: Annotated[
         Moment | None, "when a move of it to another datastore last failed, unless one has succeeded since"
