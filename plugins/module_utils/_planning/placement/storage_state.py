@@ -12,9 +12,10 @@ from ..._model.datastores import datastore_ids, datastores_of
 from ..._model.policy.policy import Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Host, Snapshot
-from ..storage.builder import CONTENT, build_problem
+from ..storage.builder import build_problem
 from ..storage.problem import NO_LIMIT, Place, Problem
 from ..storage.selectors import select_datastores
+from ..storage.targets import CONTENT
 
 
 def storage_of(policy: Policy) -> StoragePolicy | None:

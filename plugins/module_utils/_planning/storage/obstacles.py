@@ -11,9 +11,9 @@ from ..._model.plan import (
 )
 from ..._model.snapshot import Datastore, Guest
 from ..._model.text.wording import counted, listed
-from .builder import CONTENT
 from .problem import Place, Problem, Unit
 from .state import State
+from .targets import CONTENT
 
 MAX_NAMES = 5
 MAX_REASONS = 8

@@ -24,10 +24,11 @@ from ..._model.policy.storage import StoragePolicy
 from ..._model.selector import Selector
 from ..._model.snapshot import Datastore, Disk, Guest, Host, Snapshot
 from ..model.selectors import excluded_hosts, select_guests, select_hosts
-from .builder import CONTENT, build_problem
+from .builder import build_problem
 from .cover import cover
 from .problem import Place, Problem
 from .rules import NO_DATA, counts_for_rules
+from .targets import CONTENT
 
 # How often other hosts are tried for guests that the planner for hosts does not let go, and how often it is
 # asked in all: after the first tries such guests stay.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The datastores that a policy's selectors mean."""
+"""The datastores that a policy's selectors mean, and the selectors that mean nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from ..._model.policy.storage import DatastoreSelector, StoragePolicy
-from ..._model.snapshot import Datastore
+from ..._model.selector import Selector
+from ..._model.snapshot import Datastore, Guest
 from ..._model.text.regexes import compiled
 from ..._model.where import DATASTORE, true_of
 from ..errors import PlanningError
-from ..model.selectors import WILDCARDS
+from ..model.selectors import WILDCARDS, select_guests
 
 
 def select_datastores(
@@ -54,6 +55,23 @@ def _any_like(values: Iterable[str | None], patterns: Iterable[str]) -> bool:
     return any(pattern == text or fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
 
+def unmatched_selectors(
+    storage: StoragePolicy, datastores: Sequence[Datastore], guests: Sequence[Guest]
+) -> list[tuple[str, str]]:
+    """The selectors that match nothing, each with its field, in sentences."""
+    found = [
+        (field, "it matches no datastore")
+        for field, selector in datastore_selectors(storage)
+        if selector != DatastoreSelector() and not select_datastores(datastores, selector, field)
+    ]
+    found += [
+        (field, "it matches no guest")
+        for field, selector in _guest_selectors(storage)
+        if selector != Selector() and not select_guests(guests, selector, field)
+    ]
+    return found
+
+
 def datastore_selectors(storage: StoragePolicy) -> Iterator[tuple[str, DatastoreSelector]]:
     """The selectors of datastores, with the field that each is in."""
     if storage.evacuate is not None:
@@ -62,3 +80,12 @@ def datastore_selectors(storage: StoragePolicy) -> Iterator[tuple[str, Datastore
     yield "policy.storage.exclude.targets", storage.exclude.targets
     for index, entry in enumerate(storage.placement):
         yield f"policy.storage.placement[{index}].datastores", entry.datastores
+
+
+def _guest_selectors(storage: StoragePolicy) -> Iterator[tuple[str, Selector]]:
+    yield "policy.storage.exclude.guests", storage.exclude.guests
+    for index, entry in enumerate(storage.placement):
+        yield f"policy.storage.placement[{index}].guests", entry.guests
+    for index, rule in enumerate(storage.rules):
+        if rule.guests is not None:
+            yield f"policy.storage.rules[{index}].guests", rule.guests
