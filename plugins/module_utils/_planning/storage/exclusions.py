@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..verify.storage import StorageExclusions
+from ..verify.storage_exclusions import StorageExclusions
 from .problem import Problem
 
 

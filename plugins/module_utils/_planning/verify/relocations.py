@@ -9,14 +9,14 @@ and nothing that leaves one frees any. Hosts are checked as for every migration,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..._model.datastores import datastore_ids, datastores_of
+from ..._model.datastores import datastore_ids
 from ..._model.plan import Migration
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
-from .storage import CONTENT, StorageExclusions
+from .disk_amounts import DiskAmounts
+from .storage_exclusions import CONTENT, StorageExclusions
 
 TOLERANCE = 1e-6
 # The platforms that copy no disk from a shared datastore while a guest is migrated.
@@ -55,10 +55,10 @@ class _Check:
         self.snapshot, self.storage, self.rules, self.barred = snapshot, storage, rules, barred
         self.migrations = migrations
         self.ids = datastore_ids(snapshot)
-        self.places = {place.id: place for place in datastores_of(snapshot)}
+        self.amounts = DiskAmounts(snapshot, storage)
+        self.places, self.loads = self.amounts.places, self.amounts.loads
         self.hosts = {host.id: host for host in snapshot.hosts}
         self.guests = {guest.id: guest for guest in snapshot.guests}
-        self.loads = {name: self._load(place) for name, place in self.places.items()}
         # By guest, for each of its disks, all the datastores that it is on in turn.
         self.ways: dict[str, list[list[str | None]]] = {
             guest.id: [[self.ids.get((guest.host, disk.datastore))] for disk in guest.disks]
@@ -76,61 +76,13 @@ class _Check:
                 way = self.ways[step.guest.id][number]
                 target = self.ids.get((step.target, name))
                 if target != way[-1] and target is not None:
-                    amount = self._room(disk, target) if step.kind == KIND else self._size(disk)
+                    amount = (
+                        self.amounts.room(disk, target, migrated=True) if step.kind == KIND else _size(disk)
+                    )
                     self.arrivals[target] = self.arrivals.get(target, 0) + amount
                     if step.kind == KIND:
                         self.relocated_to.add(target)
                 way.append(target)
-
-    def _size(self, disk: Disk) -> int:
-        return max(disk.size or 0, disk.used or 0)
-
-    def _room(self, disk: Disk, target: str) -> int:
-        written = disk.used is not None and disk.thin is not False and not disk.migrated_whole
-        if self.places[target].thin and written and disk.used is not None:
-            return disk.used + self._growth(disk, disk.used)
-        return self._size(disk)
-
-    def _growth(self, disk: Disk, taken: int) -> int:
-        if disk.thin is False:
-            return 0
-        return math.ceil(max(0, (disk.size or 0) - taken) * self.storage.growth / 100)
-
-    def _load(self, place: Datastore) -> int | None:
-        """What is in use, with the growth of thin disks that counts as such."""
-        if not place.capacity or place.free is None:
-            return None
-        here = (
-            [
-                disk
-                for guest in self.snapshot.guests
-                for disk in guest.disks
-                if self.ids.get((guest.host, disk.datastore)) == place.id
-            ]
-            if self.storage.growth
-            else []
-        )
-        used = max(0, place.capacity - place.free)
-        known = sum(self._certain(disk) or 0 for disk in here)
-        unknown = sum(disk.size or 0 for disk in here if self._certain(disk) is None)
-        share = min(1.0, max(0.0, (used - known) / unknown)) if unknown else 1.0
-        thin = grown = 0
-        for disk in here:
-            certain = self._certain(disk)
-            taken = round((disk.size or 0) * share) if certain is None else certain
-            grown += self._growth(disk, taken)
-            thin += 0 if disk.thin is False else max(0, (disk.size or 0) - taken)
-        hidden = max(0, (place.provisioned or 0) - used - thin)
-        return used + place.arriving + grown + math.ceil(hidden * self.storage.growth / 100)
-
-    def _certain(self, disk: Disk) -> int | None:
-        return disk.used if disk.used is not None else disk.size if disk.thin is False else None
-
-    def _limit(self, place: Datastore) -> int:
-        capacity = place.capacity or 0
-        return min(
-            math.floor(capacity * self.storage.utilisation / 100), max(0, capacity - self.storage.reserve)
-        )
 
     # -- steps ---------------------------------------------------------------------------------------------
 
@@ -170,7 +122,7 @@ class _Check:
             elif here != there or not self.places[here].shared:
                 yield f"disk {disk.id} stays on {disk.datastore}, which the target does not have"
         copied = sum(
-            self._size(disk) if disk.used is None or disk.migrated_whole else disk.used
+            _size(disk) if disk.used is None or disk.migrated_whole else disk.used
             for disk in guest.disks
             if disk.datastore in step.storage
         )
@@ -235,7 +187,7 @@ class _Check:
                 return
             if any(self._is_broken(rule, guest, here) for rule in self.rules):
                 return
-            if load is not None and load > self._limit(place):
+            if load is not None and load > self.amounts.limit(place):
                 full.append((here, there))
         if not full:
             yield "no disk of it has to leave its datastore"
@@ -262,9 +214,9 @@ class _Check:
     def space_defects(self) -> Iterator[str]:
         for identity in sorted(self.relocated_to):
             place, now = self.places[identity], self.loads[identity] or 0
-            if now + self.arrivals[identity] > self._limit(place):
+            if now + self.arrivals[identity] > self.amounts.limit(place):
                 most = 100 * (now + self.arrivals[identity]) / (place.capacity or 1)
-                limit = 100 * self._limit(place) / (place.capacity or 1)
+                limit = 100 * self.amounts.limit(place) / (place.capacity or 1)
                 yield f"{identity} can come to {most:g} %, and {limit:g} % is its limit"
 
     def _ways_of(self, guest: str) -> Sequence[Sequence[str | None]]:
@@ -292,3 +244,7 @@ class _Check:
             for other in rule.guests:
                 if other != mover and (ever[mover] - first[mover]) & ever[other]:
                     yield f"rule {rule.name}: {mover} and {other} can meet"
+
+
+def _size(disk: Disk) -> int:
+    return max(disk.size or 0, disk.used or 0)

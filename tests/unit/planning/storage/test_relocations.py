@@ -31,7 +31,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapsho
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.relocations import (
     relocation_defects,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.storage import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.storage_exclusions import (
     StorageExclusions,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (

@@ -1,0 +1,29 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a policy excludes, empties or keeps, as verifiers of plans for datastores take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# What a datastore must be able to hold for a guest of a kind, where it says what it may hold.
+CONTENT: Mapping[str, str] = {"vm": "images", "container": "rootdir"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageExclusions:
+    """Ids that the policy names. emptied: datastores that it wants empty; alone: those that take no part;
+    allowed: by guest, where its disks may lie; kept: disks that stay by choice, by guest and id; kept_from:
+    those that do not go to one datastore, its id last.
+    """
+
+    sources: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    guests: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
+    allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    kept: frozenset[tuple[str, str]] = frozenset()
+    kept_from: frozenset[tuple[str, str, str]] = frozenset()
