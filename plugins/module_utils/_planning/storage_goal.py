@@ -28,14 +28,14 @@ from .snapshots.policy_overlay import in_maintenance
 from .storage.builder import build_problem
 from .storage.exclusions import exclusions_of
 from .storage.planner import plan_storage
-from .storage.relocations import (
-    Relocation,
+from .storage.relocations.choice import (
     choose_relocations,
     could_go,
     has_others,
     undone,
     without_disks,
 )
+from .storage.relocations.cluster import Relocation
 from .storage.selectors import select_datastores
 from .verify.relocations import relocation_defects
 

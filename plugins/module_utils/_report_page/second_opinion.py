@@ -20,7 +20,8 @@ from .._planning.storage.builder import build_problem
 from .._planning.storage.exclusions import exclusions_of
 from .._planning.storage.planner import storage_defects
 from .._planning.storage.problem import Problem
-from .._planning.storage.relocations import Relocation, without_disks
+from .._planning.storage.relocations.choice import without_disks
+from .._planning.storage.relocations.cluster import Relocation
 from .._planning.storage.report import storage_state
 from .._planning.storage.state import State
 from .._planning.verify.relocations import relocation_defects
