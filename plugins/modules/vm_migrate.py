@@ -167,8 +167,9 @@ options:
     description:
       - Number of days for which the database of O(state_url) keeps each run with its plan and result, for
         M(evenkeel.cluster.history_info). At the end of a run, older runs of the same cluster are removed.
-      - Plans without migrations are kept for 30 days at most. The migrations themselves are kept for at least 400 days, because
-        O(evenkeel.cluster.balance_plan#module:cool_down) depends on them.
+      - Plans without migrations are kept for 30 days at most. The migrations and the moves of disks themselves are kept for at
+        least 400 days, because O(evenkeel.cluster.balance_plan#module:cool_down) and
+        O(evenkeel.cluster.balance_plan#module:retry_after) depend on them.
     type: int
     default: 400
     version_added: 1.1.0

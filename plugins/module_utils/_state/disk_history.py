@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .._model.datastores import disk_places
 from .._model.outcome import DiskMoveOutcome, Result
 from .._model.plan import DiskMove
+from .._model.snapshot import Disk, Guest, Snapshot
 from .database import Database, now
+from .history import KEEP_DAYS, by_its_clock
 from .library import sa
 from .tables import DISK_HISTORY
 
@@ -42,6 +45,17 @@ class PastDiskMove:
     seconds: float | None
     bytes: int | None
     run: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMoveRecord:
+    """When a disk last arrived at another datastore, and when a move of it last failed and from which
+    datastore (its id) it was to go; in seconds since 1970 by the clock of the database.
+    """
+
+    moved_at: float | None = None
+    failed_at: float | None = None
+    failed_from: str | None = None
 
 
 # What was tried on the platform, or what its own check refused; the rest was never begun.
@@ -100,11 +114,83 @@ def _past(row: Any) -> PastDiskMove:
     return PastDiskMove(**lists, **{name: getattr(row, name) for name in plain})
 
 
+def recall_disk_moves(
+    database: Database, *clusters: str
+) -> Mapping[str, Mapping[str | None, DiskMoveRecord]]:
+    """The past of the disks of every guest a move of whose disks has failed, by id of the guest and of the
+    disk; `clusters` are the keys that the cluster has or had. As with migrations, a move that was cancelled
+    or refused has not failed.
+    """
+    of_clusters = DISK_HISTORY.c.cluster.in_(clusters)
+    ways = (
+        DISK_HISTORY.c.guest,
+        DISK_HISTORY.c.disks,
+        DISK_HISTORY.c.moved,
+        DISK_HISTORY.c.source,
+        DISK_HISTORY.c.result,
+    )
+    wanted = (
+        sa.select(*ways, sa.func.max(DISK_HISTORY.c.recorded_at).label("at"))
+        .where(of_clusters)
+        .where(
+            DISK_HISTORY.c.guest.in_(
+                sa.select(DISK_HISTORY.c.guest).where(of_clusters).where(DISK_HISTORY.c.result == "failed")
+            )
+        )
+        .group_by(*ways)
+    )
+    rows = database.transaction(lambda connection: connection.execute(wanted).all())
+    found: dict[str, dict[str | None, DiskMoveRecord]] = {}
+    for row in sorted(rows, key=lambda row: row.at):
+        disks = found.setdefault(row.guest, {})
+        moved = json.loads(row.moved)
+        for disk in json.loads(row.disks):
+            known = disks.get(disk, DiskMoveRecord())
+            if disk in moved:
+                # Also where the move as a whole has failed.
+                disks[disk] = replace(known, moved_at=row.at)
+            elif row.result == "failed":
+                disks[disk] = replace(known, failed_at=row.at, failed_from=row.source)
+    return found
+
+
+def with_failed_disk_moves(
+    snapshot: Snapshot, past: Mapping[str, Mapping[str | None, DiskMoveRecord]], moment: float
+) -> Snapshot:
+    """The snapshot with when moves of disks last failed; where the platform remembers too, the newer moment
+    counts. Such a failure is over as soon as the disk has left its datastore, whoever moved it.
+
+    `moment` is when it was taken, by the clock of the database.
+    """
+
+    def failed(disk: Disk, place: str | None, known: DiskMoveRecord) -> str | None:
+        moments = [disk.last_failed_at]
+        if known.failed_at is not None and known.failed_from == place:
+            moments.append(by_its_clock(snapshot, known.failed_at, moment))
+        last = max((at for at in moments if at is not None), default=None)
+        if last is None or known.moved_at is None:
+            return last
+        return None if last < by_its_clock(snapshot, known.moved_at, moment) else last
+
+    def with_past(guest: Guest) -> Guest:
+        known = past.get(guest.id)
+        if known is None:
+            return guest
+        places = zip(guest.disks, disk_places(snapshot, guest), strict=True)
+        disks = (
+            replace(disk, last_failed_at=failed(disk, place, known[disk.id])) if disk.id in known else disk
+            for disk, place in places
+        )
+        return replace(guest, disks=tuple(disks))
+
+    return replace(snapshot, guests=tuple(map(with_past, snapshot.guests)))
+
+
 def forget_old(database: Database, cluster: str, days: float) -> None:
-    """Throw away what is older than these days."""
+    """Throw away what is older than these days, and so old that `retry_after` does not reach back to it."""
 
     def write(connection: Connection) -> None:
-        oldest = now(connection) - days * 86_400
+        oldest = now(connection) - max(days, KEEP_DAYS) * 86_400
         old = (DISK_HISTORY.c.cluster == cluster) & (DISK_HISTORY.c.recorded_at < oldest)
         connection.execute(sa.delete(DISK_HISTORY).where(old))
 

@@ -186,12 +186,11 @@ def with_history(
 ) -> Snapshot:
     """The snapshot with what was remembered; where the platform remembers too, the newer moment counts.
 
-    `moment` is when it was taken, by the clock of the database. What was remembered is as old as that clock
-    says, and is told by the platform's clock as the snapshot is: no other clock has a say.
+    `moment` is when it was taken, by the clock of the database.
     """
 
     def then(at: float | None) -> str | None:
-        return None if at is None else later(snapshot.taken_at, min(0.0, at - moment))
+        return None if at is None else by_its_clock(snapshot, at, moment)
 
     guests = []
     for guest in snapshot.guests:
@@ -206,10 +205,17 @@ def with_history(
             )
         )
     remembered = tuple(
-        Refusal(guest=one.guest, host=one.host, why=one.why, at=then(one.at) or snapshot.taken_at)
+        Refusal(guest=one.guest, host=one.host, why=one.why, at=by_its_clock(snapshot, one.at, moment))
         for one in refused
     )
     return replace(snapshot, guests=tuple(guests), refusals=(*snapshot.refusals, *remembered))
+
+
+def by_its_clock(snapshot: Snapshot, at: float, moment: float) -> str:
+    """A moment of the database's clock by the clock that dates the snapshot, which was taken at `moment` of
+    the database's. What was remembered is as old as the database says: no other clock has a say.
+    """
+    return later(snapshot.taken_at, min(0.0, at - moment))
 
 
 def _later(one: str | None, other: str | None) -> str | None:

@@ -23,9 +23,17 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_se
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    DiskMoveOutcome,
+    MigrationOutcome,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    ClusterRef,
+    Disk,
+    HostDatastore,
+    Snapshot,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import later
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state import library
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
@@ -55,6 +63,34 @@ def options(**given: Any) -> RunOptions:
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     return {"HOME": str(tmp_path)}
+
+
+def test_a_move_of_disks_that_failed_is_remembered_of_the_disks_and_not_of_the_guest(
+    home: dict[str, str],
+) -> None:
+    disks = tuple(Disk(id=name, datastore="a", size=1) for name in ("scsi0", "scsi1"))
+    place = HostDatastore(kind="nfs", shared=True, capacity=None, free=None)
+    snapshot = replace(
+        SNAPSHOT,
+        hosts=tuple(replace(host, datastores={"a": place}) for host in SNAPSHOT.hosts),
+        guests=tuple(replace(guest, disks=disks) for guest in SNAPSHOT.guests),
+    )
+    failed = DiskMoveOutcome(
+        step=1, guest=GuestRef(id=GUEST, name="x"), disks=("scsi1",), source="a", target="b", result="failed",
+        ended_at=NOW,
+    )  # fmt: skip
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record_disks(failed)
+    found, _notices = with_history(lambda: snapshot, options(), home)
+    assert [guest.last_failed_at for guest in found.guests] == [None, None, None]
+    first, *others = ([disk.last_failed_at for disk in guest.disks] for guest in found.guests)
+    assert (first[0], others) == (None, [[None, None], [None, None]])
+    assert (first[1] or "") <= snapshot.taken_at
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record(FAILED)
+    found, _notices = with_history(lambda: snapshot, options(), home)
+    assert found.guests[0].last_failed_at is not None
+    assert [disk.last_failed_at for disk in found.guests[0].disks] == first
 
 
 def test_by_default_the_home_folder_remembers(home: dict[str, str], tmp_path: Path) -> None:
