@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts that only a task's log has: a migration's target, why it failed, whether a person stopped it."""
+"""Facts that only a task's log has: a migration's target, the disk of a move, why it failed, whether a
+person stopped it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ LAST_LINES = 30
 _STOPPED = re.compile(r"interrupted by signal|received interrupt(?! - delayed)")
 _VERDICT = re.compile(r"TASK (?:(?P<good>OK|WARNINGS: \d+)|ERROR: (?P<bad>.*))")
 _TARGET = re.compile(r"to node '(?P<node>[^']+)'")
+_DRIVE = re.compile(r"full clone of drive (?P<disk>\S+) ")
 _ERROR = re.compile(r"(?:^|\s)ERROR: (?P<text>.+)")
 # What is the same for every failure: the reason is in another line.
 _ABORTED = re.compile(r"migration aborted \(duration [\d:]+\): (?P<why>.+)")
@@ -34,8 +37,13 @@ def read_log(session: Session, upid: str, *, start: int = 0, limit: int = 0) -> 
 
 def last_lines(session: Session, upid: str, *, start: int = 0) -> Sequence[str]:
     """The end of the log, from `start` on; nothing where it can't be read."""
+    return whole_log(session, upid, start=start)[-LAST_LINES:]
+
+
+def whole_log(session: Session, upid: str, *, start: int = 0) -> Sequence[str]:
+    """All lines from `start` on; nothing where they can't be read."""
     try:
-        return read_log(session, upid, start=start)[-LAST_LINES:]
+        return read_log(session, upid, start=start)
     except PlatformError:
         return ()
 
@@ -71,6 +79,13 @@ def reason(log: Iterable[str]) -> str | None:
 def target_of(log: Iterable[str]) -> str | None:
     """Where a migration goes, from the first lines of its log."""
     return next((found["node"] for line in log if (found := _TARGET.search(line))), None)
+
+
+def disk_of(log: Iterable[str]) -> str | None:
+    """The disk that a move to another storage is about; None where the log does not say it, as with those of
+    containers.
+    """
+    return next((found["disk"] for line in log if (found := _DRIVE.search(line))), None)
 
 
 class Targets:

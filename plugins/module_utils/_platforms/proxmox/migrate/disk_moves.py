@@ -27,9 +27,9 @@ from ..api.task_log import last_lines, was_cancelled
 from ..api.values import Upid, row, rows, size
 from ..read.guest_config import Volume, volumes
 from ..read.guests import id_of, path_of
+from ..read.task_history import DISK_MOVE_TASKS
 from .disk_precheck import DiskFacts, Storages, disk_facts, is_running, storage_name
 from .disk_start import (
-    MOVES,
     SHUTDOWN,
     moved_disk,
     running_move,
@@ -136,7 +136,7 @@ class DiskMover:
         followed = self._of(task)
         followed.cancelled = True
         upid = Upid.parse(followed.current)
-        if upid.type in MOVES:
+        if upid.type in DISK_MOVE_TASKS:
             self._session.delete(f"nodes/{upid.node}/tasks/{followed.current}")
 
     def poll(self, tasks: Mapping[str, DiskMoveRequest]) -> dict[str, DiskMoveState]:

@@ -14,13 +14,13 @@ from ...values import Row
 from ..api.connection import ProxmoxConnection
 from ..api.errors import BadParameter
 from ..api.session import Session
-from ..api.task_log import read_log
+from ..api.task_log import disk_of, read_log
 from ..api.values import Upid, row, rows
 from ..read.guest_config import volumes
 from ..read.guests import path_of
+from ..read.task_history import DISK_MOVE_TASKS
 from .disk_precheck import running_tasks, storage_name
 
-MOVES = frozenset({"qmmove", "move_volume"})
 SHUTDOWN = "vzshutdown"
 # How long a container has for that, and goes on running otherwise: no longer than a run waits for what it
 # stops.
@@ -30,7 +30,6 @@ _PASSES = re.compile(r"is locked|can't lock file|got timeout|detected modified c
 _OBJECTS = re.compile(
     r"can't move|cannot move|does not (exist|support)|no associated volume|is disabled|is not available"
 )
-_DRIVE = re.compile(r"full clone of drive (?P<disk>\S+) ")
 # The first lines name the disk.
 _HEAD_LINES = 10
 
@@ -68,7 +67,9 @@ def start_disk(
 
 def running_move(session: Session, entry: Row, disks: tuple[str, ...]) -> str | None:
     """The running move of any of these disks of a guest, as far as its log says which it moves."""
-    tasks = [str(task.get("upid")) for task in running_tasks(session, entry) if task.get("type") in MOVES]
+    tasks = [
+        str(task.get("upid")) for task in running_tasks(session, entry) if task.get("type") in DISK_MOVE_TASKS
+    ]
     for task in sorted(tasks, key=lambda upid: Upid.parse(upid).age, reverse=True):
         disk = moved_disk(session, task)
         if disk is None or disk in disks:
@@ -82,7 +83,7 @@ def moved_disk(session: Session, task: str) -> str | None:
         lines = read_log(session, task, limit=_HEAD_LINES)
     except PlatformError:
         return None
-    return next((found["disk"] for line in lines if (found := _DRIVE.search(line))), None)
+    return disk_of(lines)
 
 
 def _began(
@@ -100,7 +101,7 @@ def _began(
     tasks = [
         str(task.get("upid"))
         for task in rows(session.get(path, vmid=request.guest, source="all"), path)
-        if task.get("type") in MOVES
+        if task.get("type") in DISK_MOVE_TASKS
     ]
     newest = max(tasks, key=lambda upid: Upid.parse(upid).age, default=None)
     # Moments are whole seconds. A move that has failed meanwhile is reported as such, not begun anew.

@@ -15,8 +15,9 @@ from ..api.task_log import Backups, Targets
 from ..api.values import Upid, row
 from .cluster import Resources
 from .ha import NodeStates
+from .task_history import MIGRATION_TASKS
 
-MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
+MIGRATIONS = frozenset(MIGRATION_TASKS)
 # Someone watches; nothing is done to the guest.
 CONSOLES = frozenset({"vncproxy", "vncshell", "spiceproxy", "spiceshell", "termproxy", "vzconsole"})
 

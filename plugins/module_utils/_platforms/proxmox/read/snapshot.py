@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading the whole cluster: some fifteen calls, four or five a node, and one a running guest (two with a
-window); as root@pam some fifteen calls and two a node. For plans of datastores one more for each guest that
-does not run, and one for each disk on a thin storage.
+window); as root@pam some fifteen calls and two a node. For plans of datastores one or two more a node, one
+for each guest that does not run, one for each disk on a thin storage, and one for each move of disks that
+failed of late.
 
 The failure of one call about one node or guest leaves out what it was to tell, with a notice that names the
 object; the rest is read.
@@ -29,6 +30,7 @@ from ..api.values import amount, moment, names, row
 from .cluster import Membership, Resources, instance, native_balancer, other_balancers
 from .cluster_facts import ClusterFacts
 from .datastores import datastores_of, note_doubts, with_provisioned
+from .disk_history import DiskMoveHistory, with_failed_moves
 from .disks import with_disks
 from .guest_config import GuestConfig, container_config, vm_config
 from .guests import (
@@ -43,11 +45,11 @@ from .guests import (
     power_of,
 )
 from .hidden_objects import report_hidden
-from .history import readings
 from .hosts import bridges_of, host_of
 from .loads import guest_present, recently_started
 from .mappings import PciMappings
 from .nodes import NETWORK, NodeFacts, history_of, read_history, read_node, wants_history
+from .task_history import DISK_MOVE_TASKS, readings
 
 # What is about to change at the next start says nothing of what runs.
 CURRENT = {"current": 1}
@@ -76,6 +78,8 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     note_doubts(stores, cluster.listed_storages, gaps)
     if connection.storage:
         guests = with_disks(session, guests, reader.configs, cluster, privileges, gaps)
+        failures = DiskMoveHistory.read(session, answered, cluster.tasks, cluster.resources, present, gaps)
+        guests = with_failed_moves(guests, failures)
         stores = with_provisioned(stores, guests)
     _note_pools(privileges, gaps)
     _note_ha(cluster, gaps)
@@ -263,8 +267,11 @@ def _ask_ahead(
     online = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
     status = {node: f"nodes/{node}/status" for node in online}
     answered.ask_each(status.values())
+    tasks = readings(resources, now)
+    if connection.storage:
+        tasks += readings(resources, now, DISK_MOVE_TASKS)
     wanted: dict[str, list[Reading]] = {
-        node: [NETWORK, *readings(resources, now)] for node in online if answered.answers(status[node])
+        node: [NETWORK, *tasks] for node in online if answered.answers(status[node])
     }
     if wants_history(window, answered.major):
         for asked in wanted.values():
