@@ -12,16 +12,17 @@ DIR/connection.json when it is ready: platform, host, port, user, password, ca_p
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -65,6 +66,7 @@ class Simulator:
         self.connection = connection
         self._process = process
         self._tls = ssl.create_default_context(cafile=connection.ca_path)
+        self._kept = threading.local()
 
     @property
     def host(self) -> str:
@@ -143,17 +145,39 @@ class Simulator:
         self.stop()
 
     def _control(self, method: str, name: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"https://{self.host}:{self.port}/_sim/{name}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, context=self._tls, timeout=START_SECONDS) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise LaunchError(f"/_sim/{name}: {error.read().decode(errors='replace')}") from error
+        text = None if body is None else json.dumps(body).encode()
+        answer, content = self._asked(method, f"/_sim/{name}", text)
+        if answer >= 400:
+            raise LaunchError(f"/_sim/{name}: {content.decode(errors='replace')}")
+        return json.loads(content or b"null")
+
+    def _asked(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Status and content of the answer. Each thread keeps its connection: tests ask again and again, and
+        most of their time would go into TLS.
+        """
+        if not hasattr(self._kept, "connection"):
+            self._kept.connection = http.client.HTTPSConnection(
+                self.host, self.port, context=self._tls, timeout=START_SECONDS
+            )
+        connection: http.client.HTTPSConnection = self._kept.connection
+        if connection.sock is not None:
+            # The simulator closes one that was idle for long.
+            with suppress(ConnectionError, ssl.SSLError):
+                return _exchange(connection, method, path, body)
+        return _exchange(connection, method, path, body)
+
+
+def _exchange(
+    connection: http.client.HTTPSConnection, method: str, path: str, body: bytes | None
+) -> tuple[int, bytes]:
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except BaseException:
+        # The next request opens it anew.
+        connection.close()
+        raise
 
 
 def start(
