@@ -25,6 +25,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     PermissionMissing,
     StartRefused,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.storage_protocol import (
     DatastoreNow,
     DiskMoveRequest,
@@ -294,6 +295,36 @@ def test_copies_that_fail_are_cancelled_or_find_the_datastore_full_leave_the_dis
     assert disks_of(served, "vm-one")["2001"] == "gold1"
     assert free(served, "gold1") == 40
     assert served.state()["datastores"]["gold2"]["lowest_free"] >= 0
+    platform.close()
+
+
+def failures(served: launch.Simulator) -> set[str]:
+    """Guests whose migration failed of late, as vCenter remembers it, and disks whose move did."""
+    found = clusters.connect(served, storage=True, history_seconds=3600).read()
+    disks = {f"{guest.id} {disk.id}" for guest in found.guests for disk in guest.disks if disk.last_failed_at}
+    return disks | {guest.id for guest in found.guests if guest.last_failed_at}
+
+
+def test_a_failed_move_of_disks_is_remembered_of_all_disks_of_the_guest_and_not_of_the_guest(
+    begin: Begin,
+) -> None:
+    served, platform = begin(migration_seconds=60)
+    task = start(platform, ONE)
+    platform.cancel_disk_move(task)
+    assert follow(platform, task, ONE).state == "cancelled"
+    assert failures(served) == set()
+    served.switches(migration_seconds=0, fail_migrations=[{"guest": "vm-one", "count": 1}])
+    assert follow(platform, start(platform, ONE), ONE).state == "failed"
+    assert failures(served) == {"vm-one 2000", "vm-one 2001", "vm-one home"}
+    platform.close()
+
+
+def test_a_migration_with_disks_that_failed_is_that_of_the_guest(begin: Begin) -> None:
+    served, platform = begin(migration_seconds=0, fail_migrations=[{"guest": "vm-one"}])
+    request = MigrationRequest(guest="vm-one", source="host-a", target="host-b", storage={"gold1": "gold2"})
+    platform.start(platform.prepare(request))
+    wait_until(lambda: failures(served) != set(), lambda: served.state()["migrations"])
+    assert failures(served) == {"vm-one"}
     platform.close()
 
 

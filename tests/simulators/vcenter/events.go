@@ -135,6 +135,14 @@ func relocated(g *guest, from, to *host) types.BaseEvent {
 	}
 }
 
+// notRelocated is told where disks were to go along, or alone.
+func notRelocated(g *guest, from, to *host, why types.BaseMethodFault) types.BaseEvent {
+	return &types.VmRelocateFailedEvent{
+		VmRelocateSpecEvent: types.VmRelocateSpecEvent{VmEvent: about(g, from)}, DestHost: hostArgument(to),
+		Reason: *localized(why), DestDatacenter: datacenterArgument(to), DestDatastore: datastoreArgument(g),
+	}
+}
+
 func notMigrated(g *guest, from, to *host, why types.BaseMethodFault) types.BaseEvent {
 	return &types.VmFailedMigrateEvent{
 		VmEvent: about(g, from), DestHost: hostArgument(to), Reason: *localized(why),

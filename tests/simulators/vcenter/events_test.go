@@ -24,8 +24,10 @@ func eventsOf(t testing.TB, c *vim25.Client, cluster string, since time.Time) []
 			Entity: &types.EventFilterSpecByEntity{
 				Entity: reference("ClusterComputeResource", cluster), Recursion: types.EventFilterSpecRecursionOptionAll,
 			},
-			Time:        &types.EventFilterSpecByTime{BeginTime: &since},
-			EventTypeId: []string{"VmMigratedEvent", "DrsVmMigratedEvent", "VmRelocatedEvent", "VmFailedMigrateEvent"},
+			Time: &types.EventFilterSpecByTime{BeginTime: &since},
+			EventTypeId: []string{
+				"VmMigratedEvent", "DrsVmMigratedEvent", "VmRelocatedEvent", "VmFailedMigrateEvent", "VmRelocateFailedEvent",
+			},
 		},
 	})
 	if err != nil {
@@ -47,6 +49,8 @@ func eventsOf(t testing.TB, c *vim25.Client, cluster string, since time.Time) []
 				kind = "moved by DRS "
 			case *types.VmFailedMigrateEvent:
 				kind = "failed "
+			case *types.VmRelocateFailedEvent:
+				kind = "not relocated "
 			}
 			found = append(found, kind+event.GetEvent().Vm.Vm.Value)
 		}

@@ -85,6 +85,8 @@ func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
 		fault = m.end(record, copies, g, t, fault, failure.pretends())
 	}
 	switch from := m.world.hosts[record.From]; {
+	case fault != nil && stores:
+		m.inventory.tell(notRelocated(g, from, t.host, fault))
 	case fault != nil:
 		m.inventory.tell(notMigrated(g, from, t.host, fault))
 	case failure.pretends():

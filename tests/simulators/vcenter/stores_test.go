@@ -125,6 +125,9 @@ func TestACopyThatFailsGivesItsSpaceBack(t *testing.T) {
 	if nfs := report.Datastores["nfs"]; nfs.Free != 30*gib || nfs.Lowest != 22*gib || report.Guests["1"].Disks["2000"] != "san" {
 		t.Errorf("%+v", report)
 	}
+	if found := eventsOf(t, c, "c1", time.Now().Add(-time.Hour)); !slices.Equal(found, []string{"not relocated 1"}) {
+		t.Errorf("%q", found)
+	}
 }
 
 func TestACancelledCopyGivesItsSpaceBack(t *testing.T) {

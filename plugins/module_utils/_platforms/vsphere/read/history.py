@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When guests were last migrated, and when that failed: vCenter's own events."""
+"""When guests were last migrated, when that failed, and when a move of their disks did: vCenter's own events."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class MigrationHistory:
-    """The last of each, by guest, as a snapshot writes moments."""
+    """The last of each, by guest, as a snapshot writes moments. `disks_failed_at`: of moves of disks alone,
+    of which vCenter does not say which they were.
+    """
 
     migrated_at: Mapping[str, str] = field(default_factory=dict)
     failed_at: Mapping[str, str] = field(default_factory=dict)
+    disks_failed_at: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_history(
@@ -42,16 +45,22 @@ def read_history(
     """Migrations in the events of the cluster since then, by one call a page, never one a guest."""
     migrated: dict[str, str] = {}
     failed: dict[str, str] = {}
+    disks_failed: dict[str, str] = {}
     for event in _events(session, place, since, page):
         guest, at = text(event, "vm/vm"), text(event, "createdTime")
         if guest is None or at is None:
             continue
-        ends = failed if type_of(event) in _FAILED else migrated
-        if (ends is migrated and _stayed(event)) or (ends is failed and _was_cancelled(event)):
+        if type_of(event) in _FAILED:
+            if _was_cancelled(event):
+                continue
+            ends = disks_failed if _stayed(event, "destHost/host") else failed
+        elif _stayed(event, "sourceHost/host"):
             continue
+        else:
+            ends = migrated
         moment = written(datetime.fromisoformat(at))
         ends[guest] = max(moment, ends.get(guest, moment))
-    return MigrationHistory(migrated, failed)
+    return MigrationHistory(migrated, failed, disks_failed)
 
 
 def _events(session: Session, place: ClusterPlace, since: datetime, page: int) -> Iterator[Element]:
@@ -85,10 +94,10 @@ def _filter(place: ClusterPlace, since: datetime) -> Any:
     )
 
 
-def _stayed(event: Element) -> bool:
-    """Only its disks were moved."""
+def _stayed(event: Element, other: str) -> bool:
+    """Only its disks were moved, or were to be: the `other` host of the event is the same."""
     here = text(event, "host/host")
-    return here is not None and here == text(event, "sourceHost/host")
+    return here is not None and here == text(event, other)
 
 
 def _was_cancelled(event: Element) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ...._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
+from ...._model.snapshot import ClusterRef, Guest, HiddenFact, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted
 from ..api.values import plain
@@ -62,12 +62,7 @@ def snapshot_of(
         for identity, found in inventory.hosts.items()
     ]
     guests = [
-        replace(
-            guest_of(found, around),
-            last_migrated_at=past.migrated_at.get(identity),
-            last_failed_at=past.failed_at.get(identity),
-        )
-        for identity, found in inventory.guests.items()
+        _with_past(guest_of(found, around), past, identity) for identity, found in inventory.guests.items()
     ]
     rules = drs_rules(inventory.config, inventory.guests.keys())
     return Snapshot(
@@ -89,6 +84,19 @@ def snapshot_of(
             *_read_notices(inventory),
             *_hidden_notices(inventory),
         ),
+    )
+
+
+def _with_past(guest: Guest, past: MigrationHistory, identity: str) -> Guest:
+    """A move of disks that failed may have been that of any of them."""
+    failed = past.disks_failed_at.get(identity)
+    return replace(
+        guest,
+        last_migrated_at=past.migrated_at.get(identity),
+        last_failed_at=past.failed_at.get(identity),
+        disks=guest.disks
+        if failed is None
+        else tuple(replace(disk, last_failed_at=failed) for disk in guest.disks),
     )
 
 
