@@ -37,7 +37,8 @@ options:
     default: "0"
   history:
     description:
-      - Period for which the events of vCenter are searched for migrations, those of DRS included, in seconds or as V(1d).
+      - Period for which the events of vCenter are searched for migrations, those of DRS included, and for failed moves of disks, in
+        seconds or as V(1d).
       - The longer of O(evenkeel.cluster.balance_plan#module:cool_down) and O(evenkeel.cluster.balance_plan#module:retry_after)
         is enough. V(0) searches none.
       - Proxmox VE always reports recent tasks.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When guests were last migrated, when that failed, and when a move of their disks did: vCenter's own events."""
+"""When guests were last migrated, and when that or a move of their disks failed: vCenter's own events."""
 
 from __future__ import annotations
 
