@@ -87,6 +87,7 @@ def small_cluster(seed: int) -> StorageShape:
         busy=0.3 * (seed % 3 == 0),
         fill=0.4 + 0.05 * (seed % 5),
         fixed=0.03,
+        policies=0.3 * (seed % 4 == 1),
     )
 
 

@@ -70,8 +70,8 @@ options:
         type: float
         default: 0
       keep_together:
-        description: Whether all disks of a guest that lie on one datastore move together. With V(false) each moves
-          by itself.
+        description: Whether all disks of a guest that lie on one datastore move together, unless their storage
+          policies allow them no datastore in common. With V(false) each moves by itself.
         type: bool
         default: true
       evacuate:
@@ -567,6 +567,8 @@ options:
     description:
       - Time for which a guest is not migrated again after a failed migration, unless its host is emptied or it
         has been migrated since.
+      - Likewise disks, with all that move together with them, are not moved again after a failed move to another
+        datastore, unless their datastore is emptied or a move of them has succeeded since.
       - V(0) retries it at once.
     type: str
     default: '3600'

@@ -109,7 +109,7 @@ options:
             required: true
           like:
             description:
-              - Id or name of the datastore to copy all facts from that are not set here.
+              - Id or name of the datastore to copy all facts from that are not set here. The new one complies with the same storage policies.
               - Without it, O(what_if.datastores_added[].capacity) is required. Disks move only to datastores of the class and the cluster of
                 datastores that they are on, unless O(storage.placement) says otherwise.
             type: str

@@ -9,7 +9,7 @@ What is in use is what the disks take, and a little that no disk explains.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
@@ -47,6 +47,8 @@ class StorageShape:
     "share of the disks whose use is not reported"
     whole: float = field(default=0.0, repr=False)
     "share of the thin disks whose copies may take their full size"
+    policies: float = field(default=0.0, repr=False)
+    "share of the disks that only half of the datastores may have, by their storage policy"
     fixed: float = 0.05
     "share of the disks that can't be moved"
     rules: int = 0
@@ -105,6 +107,7 @@ class _Generator:
                     maintenance=number < shape.maintenance,
                 )
             )
+        guests = self._with_policies(guests, [place.id for place in datastores])
         return Snapshot(
             platform="vsphere",
             cluster=ClusterRef(id="storage", name="storage"),
@@ -167,6 +170,22 @@ class _Generator:
                 )
             )
         return tuple(guests), used
+
+    def _with_policies(self, guests: Sequence[Guest], places: Sequence[str]) -> tuple[Guest, ...]:
+        """Disks under two policies; some of them are where their policy is violated."""
+        # Numbers of its own, so that all else is the same without them.
+        rng = Random(f"{self.shape}: policies")
+        targets = {
+            name: tuple(rng.sample(places, max(1, (len(places) + 1) // 2))) for name in ("gold", "silver")
+        }
+
+        def ruled(disk: Disk) -> Disk:
+            if rng.random() >= self.shape.policies:
+                return disk
+            name = rng.choice(("gold", "silver"))
+            return replace(disk, storage_policy=name, targets=targets[name])
+
+        return tuple(replace(guest, disks=tuple(ruled(disk) for disk in guest.disks)) for guest in guests)
 
     def _host(self, host: str, datastores: Sequence[Datastore]) -> Host:
         return Host(

@@ -68,6 +68,8 @@ class Replay:
             if self.where[key] != {move.source}:
                 self.found.append(f"step {move.step}: {key} is on {self.where[key]}")
             self.where[key] = {move.source, move.target}
+            if self.storage.platform_rules and disk.targets is not None and move.target not in disk.targets:
+                self.found.append(f"step {move.step}: {move.target} violates policy {disk.storage_policy}")
             self.load[move.target] += self._room(disk, move.target)
         place = self.stores[move.target]
         capacity = place.capacity or 0

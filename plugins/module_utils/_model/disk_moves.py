@@ -157,7 +157,7 @@ def disk_on(disk: Disk, target: Datastore, *, migrated: bool = False) -> Disk:
     known = disk.used is not None or target.thin is not True
     thin = disk.thin if target.thin is not False else False
     used = taken_on(disk, target, migrated=migrated) if known else None
-    return replace(disk, datastore=target.name, used=used, thin=thin)
+    return replace(disk, datastore=target.name, used=used, thin=thin, last_failed_at=None)
 
 
 def with_space_taken(snapshot: Snapshot, more: Mapping[str, int], traffic: Mapping[str, float]) -> Snapshot:

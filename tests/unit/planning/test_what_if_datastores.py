@@ -105,6 +105,18 @@ def test_a_new_datastore_of_another_class_takes_only_what_placement_sends_there(
     assert [move.target for move in planned(more, placement=placement).moves] == ["c"]
 
 
+@pytest.mark.parametrize(("like", "targets"), [("a", ["c"]), ("b", []), (None, [])])
+def test_a_new_datastore_complies_with_the_storage_policies_of_the_one_it_is_like(
+    like: str | None, targets: list[str]
+) -> None:
+    gold = replace(disk("a", 100), storage_policy="Gold", targets=("a",))
+    full = cluster([place("a", used=800), place("b", used=790)], [guest("one", gold)])
+    new = {"name": "c", "capacity": "1000G", "like": like}
+    more = changed(full, datastores_added=[{name: value for name, value in new.items() if value is not None}])
+    assert [move.target for move in planned(more).moves] == targets
+    assert full.guests[0].disks[0].targets == ("a",)
+
+
 def test_a_new_datastore_of_one_host_is_its_own() -> None:
     more = changed(TWO, datastores_added=[{"name": "c", "capacity": "1T", "hosts": ["h2"]}])
     assert by_id(more, "c@h2").shared is False

@@ -278,6 +278,8 @@ class Policy:
         LONG_TIME,
         "Time for which a guest is not migrated again after a failed migration, unless its "
         "host is emptied or it has been migrated since.\n"
+        "Likewise disks, with all that move together with them, are not moved again after a failed move to "
+        "another datastore, unless their datastore is emptied or a move of them has succeeded since.\n"
         "V(0) retries it at once.",
     ] = 3600
     retry_refused_after: Annotated[

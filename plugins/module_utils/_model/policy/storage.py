@@ -114,8 +114,8 @@ class StoragePolicy:
     ] = 0
     keep_together: Annotated[
         bool,
-        "Whether all disks of a guest that lie on one datastore move together. With V(false) each moves "
-        "by itself.",
+        "Whether all disks of a guest that lie on one datastore move together, unless their storage policies "
+        "allow them no datastore in common. With V(false) each moves by itself.",
     ] = True
     evacuate: Annotated[
         DatastoreSelector | None,

@@ -1,12 +1,13 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guests that rest: moved a short while ago, or failed to."""
+"""Guests that rest: moved a short while ago, or failed to; and how long a failure counts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..._model.errors import InputError
 from ..._model.loads import is_unmeasured
@@ -33,18 +34,15 @@ def cooldown_reason(
     fresh = policy.demand != "assigned" and any(guest.sources for guest in snapshot.guests)
     if not policy.cool_down and not policy.retry_after and not fresh:
         return [None] * len(snapshot.guests)
-    try:
-        warm_since = later(snapshot.taken_at, -policy.cool_down)
-        failed_since = later(snapshot.taken_at, -policy.retry_after)
-    except InputError as error:
-        raise error.under("snapshot.taken_at") from None
+    warm_since = _before(snapshot.taken_at, policy.cool_down)
+    pause = pause_after_failure(snapshot, policy)
     needed = _under_broken_rules(index, rules)
     pinned = _under_broken_rules(index, [rule for rule in rules if rule.source == CHOICE])
     found: list[str | None] = []
     for guest in snapshot.guests:
         why = None
         if not roles.leaving[index.host_at[guest.host]] and guest.id not in pinned:
-            why = _failed(guest, failed_since, policy.retry_after)
+            why = _failed(guest, pause)
             if why is None and guest.id not in needed:
                 why = _in_cooldown(guest, warm_since, policy.cool_down)
                 why = why or (_unmeasured(guest, policy) if fresh else None)
@@ -57,18 +55,42 @@ def recently_migrated(snapshot: Snapshot, seconds: float) -> set[str]:
     moved = {guest.id: guest.last_migrated_at for guest in snapshot.guests if guest.last_migrated_at}
     if not moved:
         return set()
-    try:
-        since = later(snapshot.taken_at, -seconds)
-    except InputError as error:
-        raise error.under("snapshot.taken_at") from None
+    since = _before(snapshot.taken_at, seconds)
     return {guest for guest, at in moved.items() if at > since}
 
 
-def _failed(guest: Guest, since: str, seconds: float) -> str | None:
-    at = guest.last_failed_at
-    if not seconds or at is None or at <= since or at < (guest.last_migrated_at or ""):
+@dataclass(frozen=True, slots=True)
+class PauseAfterFailure:
+    """What has failed after `since` is not tried again yet; `seconds` is the policy's retry_after."""
+
+    since: str
+    seconds: float
+
+    def reason(self, what: str, failed_at: str | None) -> str | None:
+        """Why it is not tried again; None where it may be. what: whose failure it was."""
+        if failed_at is None or failed_at <= self.since:
+            return None
+        return f"{what} failed at {failed_at}, and retry_after is {self.seconds:g} s"
+
+
+def pause_after_failure(snapshot: Snapshot, policy: Policy) -> PauseAfterFailure | None:
+    """None where all is tried again at once. Raises InputError for a moment that can't be reckoned with."""
+    if not policy.retry_after:
         return None
-    return f"its migration failed at {at}, and retry_after is {seconds:g} s"
+    return PauseAfterFailure(_before(policy.now or snapshot.taken_at, policy.retry_after), policy.retry_after)
+
+
+def _before(moment: str, seconds: float) -> str:
+    try:
+        return later(moment, -seconds)
+    except InputError as error:
+        raise error.under("snapshot.taken_at") from None
+
+
+def _failed(guest: Guest, pause: PauseAfterFailure | None) -> str | None:
+    if pause is None or (guest.last_failed_at or "") < (guest.last_migrated_at or ""):
+        return None
+    return pause.reason("its migration", guest.last_failed_at)
 
 
 def _in_cooldown(guest: Guest, since: str, seconds: float) -> str | None:

@@ -41,9 +41,26 @@ def with_datastores_changed(snapshot: Snapshot, overrides: Overrides) -> Snapsho
         ):
             raise PlanningError(f"datastore {change.datastore!r} is named twice", where=f"{field}.datastore")
         places[found.id] = _changed(places[found.id], change, field)
-    for place in _added(snapshot, known, overrides.datastores_added):
+    comply: dict[str, list[str]] = {}
+    for place, like in _added(snapshot, known, overrides.datastores_added):
         places[place.id] = place
-    return _with_places(snapshot, before, places)
+        if like is not None:
+            comply.setdefault(like.id, []).append(place.id)
+    return _with_places(_with_more_targets(snapshot, comply), before, places)
+
+
+def _with_more_targets(snapshot: Snapshot, comply: Mapping[str, Sequence[str]]) -> Snapshot:
+    """The snapshot in which added datastores comply with storage policies as those that they are like.
+    comply: ids of the added ones, by that of the other.
+    """
+
+    def extended(_guest: Guest, disk: Disk) -> Disk:
+        more = [new for old in disk.targets or () for new in comply.get(old, ())]
+        return replace(disk, targets=(*disk.targets, *more)) if disk.targets and more else disk
+
+    if not comply:
+        return snapshot
+    return replace(snapshot, guests=tuple(_with_disks(guest, extended) for guest in snapshot.guests))
 
 
 def _opened_or_removed(known: Sequence[Datastore], overrides: Overrides) -> Mapping[str, Datastore]:
@@ -99,7 +116,8 @@ def _refuse_more_than(capacity: int | None, free: int, field: str) -> None:
 
 def _added(
     snapshot: Snapshot, known: Sequence[Datastore], items: Sequence[NewDatastore]
-) -> Iterable[Datastore]:
+) -> Iterable[tuple[Datastore, Datastore | None]]:
+    """The added datastores, each with the one that it is like."""
     taken = {name for place in known for name in (place.id, place.name)}
     for index, item in enumerate(items):
         field = f"what_if.datastores_added[{index}]"
@@ -109,7 +127,7 @@ def _added(
             )
         taken.add(item.name)
         like = None if item.like is None else find_one(known, "datastore", item.like, f"{field}.like")
-        yield _new(snapshot, item, like, field)
+        yield _new(snapshot, item, like, field), like
 
 
 def _new(snapshot: Snapshot, item: NewDatastore, like: Datastore | None, field: str) -> Datastore:
@@ -280,7 +298,7 @@ def _copy(model: Guest, name: str, host: str, disks: tuple[Disk, ...]) -> Guest:
         id=name,
         name=name,
         host=host,
-        disks=disks,
+        disks=tuple(replace(disk, last_failed_at=None) for disk in disks),
         blockers=tuple(blocker for blocker in model.blockers if blocker not in _OF_THE_ORIGINAL),
         last_migrated_at=None,
         last_failed_at=None,

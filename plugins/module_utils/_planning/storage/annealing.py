@@ -59,7 +59,7 @@ def _overfull(state: State) -> bool:
 
 def _energy(state: State, space: int, total: int, weight: float) -> float:
     return (
-        weight * (state.strict + state.misplaced)
+        weight * (state.strict + state.in_breach)
         + 600.0 * state.over / space
         + PER_UNIT * state.stuck
         + (100.0 * state.io_over / (1 + sum(state.io)) if state.io_over else 0.0)

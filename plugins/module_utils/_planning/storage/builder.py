@@ -16,6 +16,7 @@ from ..._model.policy.choices import DisksLeftOut
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
 from ..errors import PlanningError
+from ..model.cooldown import PauseAfterFailure
 from .barred import allowed_by_placement, barred_by
 from .disk_index import DiskIndex
 from .membership import Membership, in_broken_rules
@@ -26,6 +27,7 @@ from .rules import resolve_storage_rules
 from .selectors import unmatched_selectors
 from .sizes import DiskSizes
 from .staying import Staying
+from .storage_policies import without_storage_policies
 from .targets import Targets
 from .units import UnitMaker
 
@@ -38,10 +40,14 @@ def build_problem(
     effort: int = 40,
     strict: bool = False,
     left_out: Sequence[DisksLeftOut] = (),
+    pause: PauseAfterFailure | None = None,
 ) -> Problem:
     """Raises PlanningError for a datastore that the policy names and that does not exist. strict: also for a
-    selector that matches nothing. left_out: moves that are left out by choice, all by id.
+    selector that matches nothing. left_out: moves that are left out by choice, all by id. pause: which failed
+    moves are not tried again yet.
     """
+    if not storage.platform_rules:
+        snapshot = without_storage_policies(snapshot)
     if storage.latency is not None:
         snapshot = with_estimated_io(snapshot)
     index = DiskIndex(snapshot)
@@ -54,7 +60,7 @@ def build_problem(
     sizes = DiskSizes(storage.growth, index.estimated_shares())
     places, alone = make_places(index, storage, barred, sizes)
     rules, unresolved = resolve_storage_rules(snapshot, storage)
-    staying = Staying(index, storage, barred)
+    staying = Staying(index, storage, barred, pause)
     maker = UnitMaker(index, places, allowed, staying, sizes)
     units = maker.units(rules, keep_together=storage.keep_together)
     membership = Membership(units, index.guests)

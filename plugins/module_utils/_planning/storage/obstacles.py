@@ -13,6 +13,7 @@ from ..._model.snapshot import Datastore, Guest
 from ..._model.text.wording import counted, listed
 from .problem import Place, Problem, Unit
 from .state import State
+from .storage_policies import violated
 from .targets import CONTENT
 
 MAX_NAMES = 5
@@ -62,7 +63,12 @@ def _obstacles(problem: Problem, unit: Unit) -> list[str]:
     guest = problem.guests[unit.parts[0].guest]
     source = problem.places[unit.home].datastore
     found = [
-        f"{place.datastore.name}: {_shut(problem, place, guest) or _unlike(problem, place, guest, source)}"
+        f"{place.datastore.name}: "
+        + (
+            _shut(problem, place, guest)
+            or _not_complying(problem, place, unit)
+            or _unlike(problem, place, guest, source, anywhere=bool(unit.violated))
+        )
         for number, place in enumerate(problem.places)
         if number != unit.home
     ]
@@ -87,14 +93,25 @@ def _shut(problem: Problem, place: Place, guest: Guest) -> str:
     return ""
 
 
-def _unlike(problem: Problem, place: Place, guest: Guest, source: Datastore) -> str:
-    """Why a datastore that is open is none for disks of a guest on another one."""
+def _not_complying(problem: Problem, place: Place, unit: Unit) -> str:
+    """The storage policies of a unit that a datastore does not comply with."""
+    disks = (
+        disk for part in unit.parts for disk in problem.guests[part.guest].disks if disk.id in part.disks
+    )
+    policies = violated(disks, place.datastore.id)
+    return f"it does not comply with {policies}" if policies else ""
+
+
+def _unlike(problem: Problem, place: Place, guest: Guest, source: Datastore, *, anywhere: bool) -> str:
+    """Why a datastore that is open is none for disks of a guest on another one. anywhere: whether class and
+    cluster of datastores do not count.
+    """
     store, allowed = place.datastore, problem.allowed.get(guest.id)
     if allowed is not None and store.id not in allowed:
         return "storage.placement does not allow it"
-    if allowed is None and store.kind != source.kind:
+    if allowed is None and store.kind != source.kind and not anywhere:
         return f"its class is {store.kind or 'none'}, not {source.kind or 'none'}"
-    if allowed is None and store.cluster != source.cluster:
+    if allowed is None and store.cluster != source.cluster and not anywhere:
         return f"it is not in the same cluster of datastores as {source.name}"
     if allowed is None and source.shared and not store.shared:
         return "it is not shared"
@@ -122,7 +139,7 @@ def immovable(state: State) -> tuple[ImmovableDisk, ...]:
     }
     found = []
     for number, unit in enumerate(problem.units):
-        if not stays(state, number) or not (unit.home in wrong or unit.misplaced):
+        if not stays(state, number) or not (unit.home in wrong or unit.in_breach):
             continue
         if unit.fixed or not unit.targets:
             why = why_stays(state, number)

@@ -13,6 +13,7 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
 from ..errors import UnsafePlan
+from ..model.cooldown import pause_after_failure
 from ..verify.storage import verify_storage_plan
 from .bounds import bytes_lower_bound
 from .builder import build_problem
@@ -41,6 +42,7 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     """
     storage = policy.storage or StoragePolicy()
     left_out = policy.choices.disks_left_out
+    pause = pause_after_failure(snapshot, policy)
 
     def build(of: Snapshot) -> Problem:
         return build_problem(
@@ -50,6 +52,7 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
             effort=policy.effort,
             strict=policy.strict_selectors,
             left_out=left_out,
+            pause=pause,
         )
 
     problem = build(snapshot)

@@ -13,6 +13,7 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot, StorageRule
 from ..._model.text.wording import counted
+from ..model.cooldown import pause_after_failure
 from .builder import build_problem
 from .problem import NO_LIMIT, Place
 from .report import storage_state
@@ -41,7 +42,11 @@ def present_storage(snapshot: Snapshot, policy: Policy) -> PresentStorage:
     """Raises PlanningError as planning does."""
     storage = policy.storage
     problem = build_problem(
-        snapshot, storage or StoragePolicy(), policy.seed, strict=policy.strict_selectors and bool(storage)
+        snapshot,
+        storage or StoragePolicy(),
+        policy.seed,
+        strict=policy.strict_selectors and bool(storage),
+        pause=pause_after_failure(snapshot, policy),
     )
     state = State(problem)
     found = storage_state(state)

@@ -70,10 +70,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """Parts that go to one datastore together. `fixed`: why it can't move, or an empty text. `must_leave`:
-    where it is it may not stay. `restoring`: it breaks a rule, or has to leave, so that no minimum difference
-    applies to it. `later` are datastores that would be targets if the difference were large enough, as it may
-    be once others have moved.
+    """Parts that go to one datastore together. `fixed`: why it can't move, or an empty text. `complying`: ids
+    of the only datastores that comply with the storage policies of its disks, None for any. `misplaced`:
+    placement does not allow it where it is; `violated`: the storage policies that it violates there, in
+    words, or an empty text. `must_leave`: where it is it may not stay. `restoring`: it breaks a rule, or has
+    to leave, so that no minimum difference applies to it. `later` are datastores that would be targets if the
+    difference were large enough, as it may be once others have moved.
     """
 
     home: int
@@ -81,13 +83,20 @@ class Unit:
     targets: tuple[int, ...] = ()
     later: tuple[int, ...] = ()
     fixed: str = ""
+    complying: frozenset[str] | None = None
     misplaced: bool = False
+    violated: str = ""
     must_leave: bool = False
     restoring: bool = False
 
     @property
     def bytes(self) -> int:
         return sum(part.bytes for part in self.parts)
+
+    @property
+    def in_breach(self) -> bool:
+        """Whether it may not be where it is, whatever else is there."""
+        return self.misplaced or bool(self.violated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,13 @@ def _violations(state: State) -> Iterator[Violation]:
     ]
     if wrong:
         yield Violation(rule="storage.placement", detail=listed(wrong, 10, "; "))
+    by_policy: dict[str, list[str]] = {}
+    for unit, place in zip(problem.units, state.where, strict=True):
+        if unit.violated and place == unit.home:
+            where = f"{disks_of(problem, unit)} {_verb(unit)} on {problem.places[place].datastore.name}"
+            by_policy.setdefault(unit.violated, []).append(where)
+    for policy, places in by_policy.items():
+        yield Violation(rule=policy, detail=listed(places, 10, "; "))
 
 
 def breaches(state: State, rule: int) -> Iterator[str]:
@@ -86,7 +93,7 @@ def kind_of(problem: Problem, first: State, unit: int) -> DiskMoveKind:
     one = problem.units[unit]
     if one.misplaced:
         return "placement"
-    if one.must_leave:
+    if problem.places[one.home].leaves:
         return "evacuate"
     if one.restoring:
         return "rule"
@@ -119,7 +126,9 @@ class Reasons:
                 for rule in self.problem.rules_of.get(unit, ())
                 if self.problem.rules[rule].rule.name in self.broken
             ]
-            return f"restores rule {listed(rules, 3)}"
+            whys = [f"{name} does not comply with {one.violated}"] if one.violated else []
+            whys += [f"restores rule {listed(rules, 3)}"] if rules or not whys else []
+            return "; ".join(whys)
         if kind == "parking":
             there = self.problem.places[target].datastore.name
             return f"moved to {there} temporarily until its target has room; frees space on {name}"

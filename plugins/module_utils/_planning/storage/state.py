@@ -47,7 +47,8 @@ class State:
         self.max_moves = NO_LIMIT if most.max_moves is None else most.max_moves
         self.max_bytes = NO_LIMIT if most.max_bytes is None else most.max_bytes
         self.forbidden: set[tuple[int, int]] = set()
-        self.misplaced = sum(unit.misplaced for unit in units)
+        self.in_breach = sum(unit.in_breach for unit in units)
+        """Units that may not be where they are, whatever else is there."""
         self.stuck = sum(bool(places[unit.home].leaves) for unit in units)
         self.over = sum(self._over(place) for place in range(len(places)))
         self.io_over = sum(self._io_over(place) for place in range(len(places)))
@@ -108,7 +109,7 @@ class State:
         if leaves:
             self.bytes += leaves * self.bytes_of[unit]
             self.moves += leaves * self.moves_of[unit]
-            self.misplaced -= leaves * self.problem.units[unit].misplaced
+            self.in_breach -= leaves * self.problem.units[unit].in_breach
             self.stuck -= leaves * bool(self.problem.places[home].leaves)
         for rule in self.problem.rules_of.get(unit, ()):
             names = self.problem.rules[rule].units[unit]
@@ -257,12 +258,13 @@ class State:
         return max(0, most - least) if most is not None and least is not None else 0
 
     def key(self) -> Key:
-        """How bad it is, the worst first: broken strict rules, bytes above limits, units on datastores that
+        """How bad it is, the worst first: broken strict rules, those of storage policies
+        and placement among them, bytes above limits, units on datastores that
         are to be emptied, I/O above what keeps the latency, points outside the band, broken soft rules; then
         bytes copied, moves, and how uneven the datastores are.
         """
         return (
-            self.strict + self.misplaced,
+            self.strict + self.in_breach,
             self.over,
             self.stuck,
             self.io_over,

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..._model.blockers import in_words
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Disk, Guest
+from ..model.cooldown import PauseAfterFailure
 from .disk_index import DiskIndex
 from .problem import Barred, Place
 from .rules import NO_DATA
@@ -32,8 +35,11 @@ OF_DISKS = frozenset(
 class Staying:
     """Each answer is a text, empty for disks that may move."""
 
-    def __init__(self, index: DiskIndex, storage: StoragePolicy, barred: Barred) -> None:
+    def __init__(
+        self, index: DiskIndex, storage: StoragePolicy, barred: Barred, pause: PauseAfterFailure | None
+    ) -> None:
         self.index, self.barred, self.allowed = index, barred, storage.allow_blockers
+        self.pause = pause
 
     def guest_stays(self, guest: Guest, place: Place) -> str:
         """Why no disk of a guest may leave this datastore."""
@@ -64,6 +70,20 @@ class Staying:
         if not blockers and (guest.id, disk.id) in self.barred.kept:
             return LEFT_OUT
         return blockers
+
+    def lot_stays(self, disks: Iterable[Disk], place: Place) -> str:
+        """Why disks that move in one step may not leave their datastore yet."""
+        return rests(disks, place, self.pause)
+
+
+def rests(disks: Iterable[Disk], place: Place, pause: PauseAfterFailure | None) -> str:
+    """That a move of one of these disks failed a short while ago; an empty text where none did, or where they
+    have to leave their datastore because it is to be emptied.
+    """
+    if pause is None or place.leaves:
+        return ""
+    failures = [disk.last_failed_at for disk in disks if disk.last_failed_at is not None]
+    return pause.reason("a move of it", max(failures, default=None)) or ""
 
 
 def is_unsized(disk: Disk) -> bool:

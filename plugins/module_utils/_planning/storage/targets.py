@@ -33,7 +33,7 @@ class Targets:
 
     def of(self, unit: Unit, *, in_broken_rule: bool) -> Unit:
         """The unit with its targets, and whether it has to leave its datastore."""
-        must = unit.misplaced or bool(self.places[unit.home].leaves)
+        must = unit.in_breach or bool(self.places[unit.home].leaves)
         restoring = must or in_broken_rule
         legal: tuple[int, ...] = () if unit.fixed else self._legal(unit)
         near = () if restoring else self._near(unit.home, legal)
@@ -45,37 +45,40 @@ class Targets:
         lists = []
         for guest in {part.guest for part in unit.parts}:
             one = self.guests[guest]
-            key = (one.host, one.kind, unit.home, self.allowed.get(one.id))
+            key = (one.host, one.kind, unit.home, self.allowed.get(one.id), bool(unit.violated))
             if key not in self._cache:
-                self._cache[key] = self._for_guest(one, unit.home)
+                self._cache[key] = self._for_guest(one, unit)
             lists.append(self._cache[key])
-        legal = tuple(place for place in lists[0] if all(place in other for other in lists[1:]))
+        legal = tuple(
+            place
+            for place in lists[0]
+            if all(place in other for other in lists[1:])
+            and (unit.complying is None or self.places[place].datastore.id in unit.complying)
+        )
         return self._without_left_out(unit, legal)
 
-    def _for_guest(self, guest: Guest, home: int) -> tuple[int, ...]:
+    def _for_guest(self, guest: Guest, unit: Unit) -> tuple[int, ...]:
         return tuple(
             number
             for number, place in enumerate(self.places)
-            if number != home
+            if number != unit.home
             and place.takes
             and guest.host in place.datastore.hosts
             and holds(place.datastore, guest)
-            and self._is_like(guest, home, place.datastore)
+            and self._is_like(guest, unit, place.datastore)
         )
 
-    def _is_like(self, guest: Guest, home: int, target: Datastore) -> bool:
+    def _is_like(self, guest: Guest, unit: Unit, target: Datastore) -> bool:
         """Whether a datastore is of the kind on which the guest's disks may lie: where placement selects it,
-        or else of the class and the cluster of datastores of the present one, and no less shared.
+        or else of the class and the cluster of datastores of the present one, and no less shared. The present
+        one says nothing of class and cluster where it does not comply with a storage policy.
         """
         allowed = self.allowed.get(guest.id)
         if allowed is not None:
             return target.id in allowed
-        source = self.places[home].datastore
-        return (
-            target.kind == source.kind
-            and target.cluster == source.cluster
-            and (target.shared or not source.shared)
-        )
+        source = self.places[unit.home].datastore
+        alike = (target.kind, target.cluster) == (source.kind, source.cluster)
+        return (alike or bool(unit.violated)) and (target.shared or not source.shared)
 
     def _without_left_out(self, unit: Unit, legal: tuple[int, ...]) -> tuple[int, ...]:
         """Those to which no move of it is left out by choice."""

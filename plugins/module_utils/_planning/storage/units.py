@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._model.snapshot import Disk, Guest, StorageRule
@@ -15,6 +15,7 @@ from .problem import Part, Place, Unit
 from .rules import NO_DATA, counts_for_rules
 from .sizes import DiskSizes
 from .staying import Staying
+from .storage_policies import complying, violated
 
 
 class UnitMaker:
@@ -64,11 +65,19 @@ class UnitMaker:
                     parts=(self.sizes.part(number, [disk], home),),
                     fixed=why,
                     misplaced=misplaced and counts_for_rules(disk),
+                    violated=violated([disk], place.datastore.id),
                 )
             else:
                 movable.append(disk)
         for lot in lots(movable, together=together):
-            yield Unit(home=home, parts=(self.sizes.part(number, lot, home),), misplaced=misplaced)
+            yield Unit(
+                home=home,
+                parts=(self.sizes.part(number, lot, home),),
+                fixed=self.staying.lot_stays(lot, place),
+                complying=complying(lot),
+                misplaced=misplaced,
+                violated=violated(lot, place.datastore.id),
+            )
 
 
 def bound_together(
@@ -110,7 +119,9 @@ def _joined(group: Sequence[Unit], guests: Sequence[Guest]) -> Sequence[Unit]:
             Unit(
                 home=group[0].home,
                 parts=merged([part for unit in group for part in unit.parts]),
+                complying=_common(unit.complying for unit in group),
                 misplaced=any(unit.misplaced for unit in group),
+                violated=" and ".join(dict.fromkeys(unit.violated for unit in group if unit.violated)),
             )
         ]
     name = guests[stuck.parts[0].guest].name
@@ -118,10 +129,25 @@ def _joined(group: Sequence[Unit], guests: Sequence[Guest]) -> Sequence[Unit]:
     return [replace(unit, fixed=unit.fixed or why) for unit in group]
 
 
+def _common(lists: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    known = [one for one in lists if one is not None]
+    return frozenset.intersection(*known) if known else None
+
+
 def lots(disks: Sequence[Disk], *, together: bool) -> Iterator[Sequence[Disk]]:
-    """The disks that move in one step; files that are no disk go along with the largest one."""
+    """The disks that move in one step; files that are no disk go along with the largest one. Those that no
+    datastore may have together, by their storage policies, move apart in any case.
+    """
     if not disks:
         return
+    if complying(disks) == frozenset():
+        by_targets: dict[object, list[Disk]] = {}
+        for disk in disks:
+            by_targets.setdefault(disk.targets, []).append(disk)
+        if len(by_targets) > 1:
+            for some in by_targets.values():
+                yield from lots(some, together=together)
+            return
     if together:
         yield disks
         return

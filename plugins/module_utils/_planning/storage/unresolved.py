@@ -90,11 +90,13 @@ def _why_members_stay(state: State, number: int) -> Iterator[str]:
 def _misplaced(state: State) -> Iterator[Unresolved]:
     problem = state.problem
     for number, unit in enumerate(problem.units):
-        if unit.misplaced and state.where[number] == unit.home:
+        if unit.in_breach and state.where[number] == unit.home:
             name = problem.places[unit.home].datastore.name
+            whys = ["storage.placement does not allow it there"] if unit.misplaced else []
+            whys += [f"{name} does not comply with {unit.violated}"] if unit.violated else []
             yield Unresolved(
                 what=f"{disks_of(problem, unit)} on {name}",
-                why=f"storage.placement does not allow it there; {why_stays(state, number)}",
+                why="; ".join([*whys, why_stays(state, number)]),
                 code="rule_broken",
                 subject=problem.guests[unit.parts[0].guest].id,
             )

@@ -12,7 +12,7 @@ from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Disk, Guest, StorageRule
 from .disk_replay import DiskReplay
 from .disk_rules import breaches
-from .storage_exclusions import CONTENT, StorageExclusions
+from .storage_exclusions import CONTENT, StorageExclusions, complies, ignored_blockers
 
 TOLERANCE = 1e-6
 # Blockers of a guest that hold its disks, too.
@@ -92,7 +92,7 @@ class DiskSteps:
             yield f"it takes {self.replay.size(index)} bytes, not {move.room}"
 
     def _may_not_move(self, guest: Guest, disks: Iterable[Disk]) -> str:
-        allowed = set(self.storage.allow_blockers)
+        allowed = ignored_blockers(self.storage)
         if guest.id in self.barred.guests:
             return "the guest is excluded"
         if guest.platform_managed or guest.migrating_to is not None or guest.power == "unknown":
@@ -109,7 +109,6 @@ class DiskSteps:
         return ""
 
     def _arrival_defects(self, move: DiskMove, guest: Guest, home: str, target: Datastore) -> Iterator[str]:
-        source = self.places[home]
         emptied = home in self.barred.emptied
         if home in self.barred.sources or (home in self.barred.alone and not emptied):
             yield "no disk may leave its datastore"
@@ -121,15 +120,25 @@ class DiskSteps:
             yield "the host of the guest does not have the target"
         if target.content is not None and CONTENT[guest.kind] not in target.content:
             yield f"the target does not hold {CONTENT[guest.kind]}"
-        allowed = self.barred.allowed.get(guest.id)
+        yield from self._likeness_defects(move, guest, home, target)
+        for disk in guest.disks:
+            if disk.id in move.disks and not complies(self.storage, disk, target.id):
+                yield f"the target does not comply with the storage policy of {disk.id}"
+        yield from self._kind_defects(move, guest, home, target)
+
+    def _likeness_defects(self, move: DiskMove, guest: Guest, home: str, target: Datastore) -> Iterator[str]:
+        """Of a target that is none of those of the guest's placement, or where it has none."""
+        source, allowed = self.places[home], self.barred.allowed.get(guest.id)
         if allowed is not None:
             if target.id not in allowed:
                 yield "placement does not allow the target"
-        elif target.kind != source.kind or target.cluster != source.cluster:
+            return
+        # A datastore that does not comply with the storage policy says nothing of the right ones.
+        alike = (target.kind, target.cluster) == (source.kind, source.cluster)
+        if not alike and not self._violates(move, home):
             yield "the target is of another class or cluster of datastores"
-        elif source.shared and not target.shared:
+        if source.shared and not target.shared:
             yield "the target is not shared"
-        yield from self._kind_defects(move, guest, home, target)
 
     def _kind_defects(self, move: DiskMove, guest: Guest, home: str, target: Datastore) -> Iterator[str]:
         if move.kind in NEEDS_DIFFERENCE:
@@ -141,7 +150,7 @@ class DiskSteps:
         elif move.kind == "placement":
             if not self._together_misplaced(guest, home):
                 yield "placement allows its datastore"
-        elif move.kind == "rule" and not self._in_broken_rule(guest, home):
+        elif move.kind == "rule" and not (self._in_broken_rule(guest, home) or self._violates(move, home)):
             yield "no rule of it is broken"
 
     def _makes_room(self, home: str) -> bool:
@@ -199,6 +208,19 @@ class DiskSteps:
         """Whether the guest, or one that a rule keeps together with it, may not have disks there."""
         allowed = self.barred.allowed
         return any(home not in allowed[name] for name in self._partners(guest.id) if name in allowed)
+
+    def _violates(self, move: DiskMove, home: str) -> bool:
+        """Whether its datastore does not comply with the storage policy of one of the disks that move, or of
+        one that a rule keeps together with them.
+        """
+        partners = self._partners(move.guest.id) - {move.guest.id}
+        return any(
+            place == home
+            and "cdrom" not in self.guests[name].disks[number].blockers
+            and not complies(self.storage, self.guests[name].disks[number], home)
+            for (name, number), place in self.home.items()
+            if name in partners or (name == move.guest.id and self._disk_id(name, number) in move.disks)
+        )
 
     def _in_broken_rule(self, guest: Guest, home: str) -> bool:
         return any(

@@ -16,7 +16,7 @@ from ..._model.plan import Migration
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
 from .disk_amounts import DiskAmounts
-from .storage_exclusions import CONTENT, StorageExclusions
+from .storage_exclusions import CONTENT, StorageExclusions, complies, ignored_blockers
 
 TOLERANCE = 1e-6
 # The platforms that copy no disk from a shared datastore while a guest is migrated.
@@ -133,7 +133,7 @@ class _Check:
     def _disk_defects(
         self, guest: Guest, disk: Disk, source: Datastore, target: Datastore, step: Migration
     ) -> Iterator[str]:
-        if not set(disk.blockers) <= GOES_ALONG.union(self.storage.allow_blockers):
+        if not set(disk.blockers) <= GOES_ALONG | ignored_blockers(self.storage):
             yield f"disk {disk.id} has a blocker"
         if disk.id is None or (disk.size is None and not (disk.id == "home" and disk.used is not None)):
             yield "a disk has no id or no size"
@@ -145,6 +145,11 @@ class _Check:
             source.id in self.barred.alone and source.id not in self.barred.emptied
         ):
             yield f"no disk may leave {source.id}"
+        yield from self._target_defects(guest, disk, source, target, step)
+
+    def _target_defects(
+        self, guest: Guest, disk: Disk, source: Datastore, target: Datastore, step: Migration
+    ) -> Iterator[str]:
         entry = self.hosts[step.target].datastores.get(target.name)
         shut = self.barred.alone | self.barred.targets | self.barred.emptied
         if (
@@ -163,10 +168,23 @@ class _Check:
         if allowed is not None:
             if target.id not in allowed:
                 yield f"placement does not allow {target.id}"
-        elif (target.kind, target.cluster) != (source.kind, source.cluster):
+        elif (target.kind, target.cluster) != (source.kind, source.cluster) and not self._violates(
+            guest, source.id
+        ):
             yield f"{target.id} is of another class or cluster of datastores"
         elif source.shared and not target.shared:
             yield f"{target.id} is not shared"
+        if not complies(self.storage, disk, target.id):
+            yield f"{target.id} does not comply with the storage policy of {disk.id}"
+
+    def _violates(self, guest: Guest, place: str) -> bool:
+        """Whether a datastore does not comply with the storage policy of a disk that a guest has there."""
+        return any(
+            self.ids.get((guest.host, disk.datastore)) == place
+            and "cdrom" not in disk.blockers
+            and not complies(self.storage, disk, place)
+            for disk in guest.disks
+        )
 
     def _need_defects(self, step: Migration, guest: Guest) -> Iterator[str]:
         """A guest goes only when a disk of it must leave its datastore; for space, only to one that is
@@ -183,6 +201,7 @@ class _Check:
                 place.maintenance
                 or here in self.barred.emptied
                 or (allowed is not None and here not in allowed)
+                or self._violates(guest, here)
             ):
                 return
             if any(self._is_broken(rule, guest, here) for rule in self.rules):

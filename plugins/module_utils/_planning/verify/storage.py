@@ -18,7 +18,7 @@ from ..._model.snapshot import Snapshot, StorageRule
 from .disk_replay import DiskReplay
 from .disk_rules import breaches, rule_defects
 from .disk_steps import DiskSteps
-from .storage_exclusions import StorageExclusions
+from .storage_exclusions import StorageExclusions, complies
 from .worst_sum import worst_sum
 
 TOLERANCE = 1e-6
@@ -54,7 +54,7 @@ def verify_storage_plan(
         defects += _space_defects(replay)
         for rule in rules:
             defects += rule_defects(replay, rule)
-        defects += _state_defects(replay, rules, plan, barred)
+        defects += _state_defects(replay, storage, rules, plan, barred)
     return tuple(defects)
 
 
@@ -105,17 +105,26 @@ def _most(replay: DiskReplay, gains: Mapping[int, float], reliefs: Mapping[int, 
 
 
 def _state_defects(
-    replay: DiskReplay, rules: Sequence[StorageRule], plan: StoragePlan, barred: StorageExclusions
+    replay: DiskReplay,
+    storage: StoragePolicy,
+    rules: Sequence[StorageRule],
+    plan: StoragePlan,
+    barred: StorageExclusions,
 ) -> Iterator[str]:
     """Where the plan says of the datastores what is not so."""
     yield from _figures("before", replay, replay.loads, plan.before)
     yield from _figures("after", replay, replay.last_loads, plan.after)
     if plan.status == "balanced":
-        yield from (f"it is balanced, and {text}" for text in _left_undone(replay, rules, plan, barred))
+        left = _left_undone(replay, storage, rules, plan, barred)
+        yield from (f"it is balanced, and {text}" for text in left)
 
 
 def _left_undone(
-    replay: DiskReplay, rules: Sequence[StorageRule], plan: StoragePlan, barred: StorageExclusions
+    replay: DiskReplay,
+    storage: StoragePolicy,
+    rules: Sequence[StorageRule],
+    plan: StoragePlan,
+    barred: StorageExclusions,
 ) -> Iterator[str]:
     if plan.unresolved:
         yield "it leaves something unresolved"
@@ -127,6 +136,10 @@ def _left_undone(
             yield f"{store.name} is above its limit"
         if (store.maintenance or emptied) and store.id in replay.ends.values():
             yield f"{store.name} is not empty"
+    for (name, number), place in replay.ends.items():
+        disk = replay.guests[name].disks[number]
+        if place is not None and "cdrom" not in disk.blockers and not complies(storage, disk, place):
+            yield f"{place} does not comply with the storage policy of {disk.id} of {name}"
     for rule in rules:
         if rule.strict and breaches(replay, rule, replay.ends):
             yield f"rule {rule.name} is broken"

@@ -1,12 +1,15 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a policy excludes, empties or keeps, as verifiers of plans for datastores take it."""
+"""What a policy excludes, empties, keeps or ignores, as verifiers of plans for datastores take it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from ..._model.policy.storage import StoragePolicy
+from ..._model.snapshot import Disk
 
 # What a datastore must be able to hold for a guest of a kind, where it says what it may hold.
 CONTENT: Mapping[str, str] = {"vm": "images", "container": "rootdir"}
@@ -27,3 +30,14 @@ class StorageExclusions:
     allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     kept: frozenset[tuple[str, str]] = frozenset()
     kept_from: frozenset[tuple[str, str, str]] = frozenset()
+
+
+def complies(storage: StoragePolicy, disk: Disk, place: str) -> bool:
+    """Whether a datastore complies with the storage policy of a disk, where that counts."""
+    return not storage.platform_rules or disk.targets is None or place in disk.targets
+
+
+def ignored_blockers(storage: StoragePolicy) -> frozenset[str]:
+    """The blockers of disks that do not count."""
+    unknown = () if storage.platform_rules else ("storage_policy_unknown",)
+    return frozenset((*storage.allow_blockers, *unknown))

@@ -6,6 +6,7 @@ time, and there is nothing to do after it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -48,6 +49,7 @@ shapes = st.builds(
     fixed=st.sampled_from((0.0, 0.1)),
     unmeasured=st.sampled_from((0.0, 0.0, 0.3)),
     whole=st.sampled_from((0.0, 0.0, 0.5)),
+    policies=st.sampled_from((0.0, 0.0, 0.3, 1.0)),
     rules=st.integers(0, 3),
     maintenance=st.integers(0, 1),
     busy=st.sampled_from((0.0, 0.3)),
@@ -72,7 +74,12 @@ def test_every_interleaving_is_safe(shape: StorageShape, storage: dict[str, obje
 @pytest.mark.parametrize("seed", range(24))
 def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
     shape = StorageShape(
-        datastores=3 + seed % 4, disks=10 + seed, seed=seed, rules=seed % 3, maintenance=seed % 5 == 0
+        datastores=3 + seed % 4,
+        disks=10 + seed,
+        seed=seed,
+        rules=seed % 3,
+        maintenance=seed % 5 == 0,
+        policies=0.4 * (seed % 4 == 1),
     )
     snapshot = generate_storage(shape)
     policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": POLICIES[seed % 6]})
@@ -83,7 +90,7 @@ def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
 
 
 def test_a_search_that_ends_early_claims_no_proof_by_all_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = generate_storage(small_cluster(13))
+    snapshot = generate_storage(replace(small_cluster(13), policies=0.0))
     policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": {"max_spread": 15}})
     assert plan_storage(snapshot, policy).proof.method.startswith("all ends ")
     monkeypatch.setattr(exact, "NODES", 1)

@@ -15,9 +15,11 @@ from ...._model.plan import StoragePlan
 from ...._model.policy.policy import Policy
 from ...._model.policy.storage import StoragePolicy
 from ...._model.snapshot import Disk, Guest, Snapshot
+from ...model.cooldown import pause_after_failure
 from ..builder import build_problem
 from ..problem import Place, Problem
 from ..rules import counts_for_rules
+from ..storage_policies import violated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class RelocationCluster:
     def __init__(self, snapshot: Snapshot, policy: Policy, planned: StoragePlan) -> None:
         self.snapshot, self.policy = snapshot, policy
         self.storage = policy.storage or StoragePolicy()
+        self.pause = pause_after_failure(snapshot, policy)
         self.now = problem_of(snapshot, policy)
         self.end = problem_of(snapshot_after_plan(snapshot, planned), policy)
         self.places: Sequence[Place] = self.now.places
@@ -51,7 +54,7 @@ class RelocationCluster:
             for host in place.datastore.hosts
         }
         """By host and name of a datastore."""
-        self.guests = snapshot.guests
+        self.guests = self.now.guests
         self.numbers = {guest.id: number for number, guest in enumerate(self.guests)}
         self.hosts = {host.id: host for host in snapshot.hosts}
         self.members = self._members()
@@ -85,6 +88,14 @@ class RelocationCluster:
             if place is not None and counts_for_rules(disk):
                 yield place
 
+    def violated(self, guest: int, place: int) -> str:
+        """The storage policies of its disks that a datastore violates after the moves of disks, in words; an
+        empty text for none.
+        """
+        one = self.end.guests[guest]
+        disks = [disk for disk in one.disks if self.at.get((one.host, disk.datastore)) == place]
+        return violated(disks, self.places[place].datastore.id)
+
     def homes_left(self, guest: int) -> tuple[int, ...]:
         """The datastores that its disks are on, without those that moves of disks alone take them off."""
         later = set(self.homes(self.end, guest))
@@ -110,6 +121,7 @@ def problem_of(snapshot: Snapshot, policy: Policy) -> Problem:
         policy.seed,
         effort=policy.effort,
         left_out=policy.choices.disks_left_out,
+        pause=pause_after_failure(snapshot, policy),
     )
 
 

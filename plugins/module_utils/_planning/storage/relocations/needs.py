@@ -77,6 +77,8 @@ class RelocationNeeds:
                     must[place] = f"{name} is to be emptied: {here.leaves}"
                 elif allowed is not None and here.datastore.id not in allowed:
                     must[place] = f"storage.placement does not allow its disks on {name}"
+                elif policies := self.cluster.violated(number, place):
+                    must[place] = f"{name} does not comply with {policies}"
             if must and self._may_go(number):
                 yield Need(number, frozenset(must), "; ".join(must.values()))
 

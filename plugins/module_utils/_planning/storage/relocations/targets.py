@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ...._model.disk_moves import copied_bytes
 from ...._model.snapshot import Datastore, Disk, Guest, Host
 from ...model.selectors import excluded_hosts, select_hosts
-from ..staying import is_unsized
+from ..staying import is_unsized, rests
+from ..storage_policies import complying, violated
 from ..targets import holds
 from .cluster import Relocation, RelocationCluster, places_of_hosts
 from .ledger import Ledger
@@ -117,6 +118,8 @@ class RelocationTargets:
     def _may_be_taken(self, home: int, disks: Sequence[Disk]) -> bool:
         """Whether the platform copies all disks of a guest on a datastore."""
         place = self.places[home]
+        if rests(disks, place, self.cluster.pause):
+            return False
         if not place.gives or (place.datastore.shared and self.cluster.snapshot.platform in LOCAL_ONLY):
             return False
         allowed = GOES_ALONG.union(self.storage.allow_blockers)
@@ -137,6 +140,8 @@ class RelocationTargets:
     ) -> int | None:
         """The emptiest datastore of the host that may take these disks and has room for them."""
         best: tuple[float, int] | None = None
+        may_have = complying(disks)
+        anywhere = bool(violated(disks, self.places[home].datastore.id))
         for number in self.of_host.get(host.id, ()):
             place = self.places[number]
             store = place.datastore
@@ -144,7 +149,8 @@ class RelocationTargets:
             if (
                 number == home
                 or not place.takes
-                or not self._fits(guest, home, host, store)
+                or (may_have is not None and store.id not in may_have)
+                or not self._fits(guest, home, host, store, anywhere=anywhere)
                 or ledger.free[number] < need
                 or ledger.meets(guest, number)
                 or (differs and not self._differs(home, number))
@@ -155,9 +161,10 @@ class RelocationTargets:
                 best = rated
         return None if best is None else best[1]
 
-    def _fits(self, guest: int, home: int, host: Host, target: Datastore) -> bool:
+    def _fits(self, guest: int, home: int, host: Host, target: Datastore, *, anywhere: bool) -> bool:
         """Whether a datastore may hold the disks of a guest, as for moves of disks: of the class and the
-        cluster of datastores of the present one, unless placement says otherwise.
+        cluster of datastores of the present one, unless placement says otherwise. anywhere: whether these do
+        not count, because the present one does not comply with a storage policy.
         """
         one, source = self.guests[guest], self.places[home].datastore
         entry = host.datastores.get(target.name)
@@ -169,7 +176,7 @@ class RelocationTargets:
         if allowed is not None:
             return target.id in allowed
         alike = (target.kind, target.cluster) == (source.kind, source.cluster)
-        return alike and (target.shared or not source.shared)
+        return (alike or anywhere) and (target.shared or not source.shared)
 
     def _differs(self, home: int, target: int) -> bool:
         here, there = self.places[home], self.places[target]
