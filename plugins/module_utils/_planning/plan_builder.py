@@ -48,7 +48,7 @@ def build_plan(
     proven: bool = False,
 ) -> Plan:
     """The plan, with what it leaves undone. kinds: by unit that moves; left: moves without a safe moment;
-    proven: whether there is no safe order for them at all.
+    proven: whether all orders of the chosen migrations were tried.
     """
     state = found.solution
     problem = state.problem

@@ -185,7 +185,10 @@ def test_only_what_is_proven_is_called_impossible() -> None:
         },
     )
     assert not found.migrations
-    assert any("there is no safe order" in item.why for item in found.unresolved)
+    assert any(
+        "have no safe order" in item.why and "(all orders were tried)" in item.why
+        for item in found.unresolved
+    )
 
 
 def test_a_pinned_guest_leaves_a_host_in_maintenance_for_its_rule() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -16,6 +17,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 POLICY = Policy(aggressiveness=4, effort=12)
+CASES = ((1, 3), (7, 11), (9, 8), (17, 17), (19, 2), (27, 6))
+"""Seeds of clusters, and how many migrations of their plan were carried out."""
+
+
+@cache
+def planned(seed: int) -> tuple[Snapshot, Plan]:
+    """A cluster and the whole plan for it."""
+    snapshot = generate(Shape(hosts=8, guests=60, seed=seed, skew=6))
+    return snapshot, plan(snapshot, POLICY)
 
 
 def after_some(snapshot: Snapshot, found: Plan, many: int, *, at: str) -> tuple[Snapshot, set[str]]:
@@ -30,10 +40,9 @@ def after_some(snapshot: Snapshot, found: Plan, many: int, *, at: str) -> tuple[
     return replace(snapshot, guests=guests), ids
 
 
-@pytest.mark.parametrize(("seed", "many"), [(1, 3), (7, 11), (9, 8), (17, 17), (19, 2), (27, 6)])
+@pytest.mark.parametrize(("seed", "many"), CASES)
 def test_no_guest_is_moved_twice(seed: int, many: int) -> None:
-    snapshot = generate(Shape(hosts=8, guests=60, seed=seed, skew=6))
-    first = plan(snapshot, POLICY)
+    snapshot, first = planned(seed)
     half, done = after_some(snapshot, first, many, at=snapshot.taken_at)
     second = plan(half, POLICY)
     assert second.status == first.status == "balanced"
@@ -43,12 +52,12 @@ def test_no_guest_is_moved_twice(seed: int, many: int) -> None:
 
 def test_what_was_moved_longer_ago_is_moved_as_any_other() -> None:
     """One of these clusters at least is one where the plan without that memory moves a guest again."""
-    again = set()
-    for seed, many in ((1, 3), (7, 11), (9, 8), (17, 17), (19, 2), (27, 6)):
-        snapshot = generate(Shape(hosts=8, guests=60, seed=seed, skew=6))
-        half, done = after_some(snapshot, plan(snapshot, POLICY), many, at="2025-12-31T22:00:00Z")
-        again |= done & {migration.guest.id for migration in plan(half, POLICY).migrations}
-    assert again
+
+    def moved_again(seed: int, many: int) -> set[str]:
+        half, done = after_some(*planned(seed), many, at="2025-12-31T22:00:00Z")
+        return done & {migration.guest.id for migration in plan(half, POLICY).migrations}
+
+    assert any(moved_again(*case) for case in CASES)
 
 
 class Ticks:
@@ -64,8 +73,8 @@ class Ticks:
 
 def test_the_time_limit_is_that_of_both_plans() -> None:
     """Where the first plan has used it up, the second one does not begin it anew, but ends at once."""
-    snapshot = generate(Shape(hosts=8, guests=60, seed=1, skew=6))
-    half, done = after_some(snapshot, plan(snapshot, POLICY), 3, at=snapshot.taken_at)
+    snapshot, first = planned(1)
+    half, done = after_some(snapshot, first, 3, at=snapshot.taken_at)
     limited = replace(POLICY, time_limit=20.0)
     alone, both = Ticks(), Ticks()
     forgetful = plan(replace(half, taken_at="2026-01-02T00:00:00Z"), limited, alone)
@@ -76,8 +85,8 @@ def test_the_time_limit_is_that_of_both_plans() -> None:
 
 def test_a_proof_counts_migrations_of_all_guests() -> None:
     """That fewer would do if those were moved again is not hidden."""
-    snapshot = generate(Shape(hosts=8, guests=60, seed=19, skew=6))
-    half, _done = after_some(snapshot, plan(snapshot, POLICY), 2, at=snapshot.taken_at)
+    snapshot, first = planned(19)
+    half, _done = after_some(snapshot, first, 2, at=snapshot.taken_at)
     found = plan(half, POLICY)
     forgetful = plan(replace(half, taken_at="2026-01-02T00:00:00Z"), POLICY)
     assert len(found.migrations) >= len(forgetful.migrations)

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import rerouting
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.shortfall import shortfall
 
 from .test_scenarios import GIB, cluster
@@ -67,12 +68,23 @@ SWAP: dict[str, Any] = {
 
 def test_want_of_an_order_is_not_called_want_of_room() -> None:
     found = planned(SWAP, goal="rules")
-    order = "there is no safe order in which to migrate "
+    order, tried = "the chosen migrations have no safe order, so these stay: ", " (all orders were tried)"
     assert undone(found) == {
-        "rule pin a": f"a is on h1; {order}a",
-        "rule pin b": f"b is on h2; {order}b",
-        "order of migrations": f"{order}a, b",
+        "rule pin a": f"a is on h1; {order}a{tried}",
+        "rule pin b": f"b is on h2; {order}b{tried}",
+        "order of migrations": f"{order}a, b{tried}",
     }
+
+
+def test_a_search_that_ends_early_does_not_say_that_there_is_no_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rerouting, "MAX_STATES_TO_GOAL", 0)
+    found = planned(SWAP, goal="rules")
+    assert undone(found)["order of migrations"] == (
+        "no safe order of the chosen migrations was found, so these stay: a, b (not all orders were tried)"
+    )
+    assert [item.code for item in found.unresolved] == ["rule_broken", "rule_broken", "no_safe_order"]
 
 
 def test_want_of_room_is_called_so() -> None:

@@ -16,8 +16,8 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFindings:
-    """stuck: guests whose migrations found no safe moment. proven: whether there is no safe order for them at
-    all.
+    """stuck: guests whose migrations found no safe moment. proven: whether all orders of the chosen
+    migrations were tried.
     """
 
     stuck: frozenset[int] = frozenset()
@@ -35,8 +35,10 @@ class SearchFindings:
         names = [problem.guests[guest].name for guest in sorted(concerned & self.stuck)]
         if not names:
             return None
-        there_is = "there is no safe order" if self.proven else "no safe order was found"
-        return f"{there_is} in which to migrate {', '.join(names[:MAX_NAMED])}"
+        stay = f"so these stay: {', '.join(names[:MAX_NAMED])}"
+        if self.proven:
+            return f"the chosen migrations have no safe order, {stay} (all orders were tried)"
+        return f"no safe order of the chosen migrations was found, {stay} (not all orders were tried)"
 
     def no_order_from(self, state: Solution, host: int) -> str | None:
         """As no_order, of the guests that may move and are on this host."""

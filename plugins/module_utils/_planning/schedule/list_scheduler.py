@@ -30,8 +30,9 @@ class ScheduledMove:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """The moves in order, and those for which no safe moment was found. bound: no order of all of them
-    takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
-    whether some of them go one after another, as a search over all placements on the way found it."""
+    takes fewer seconds without further migrations. proven: all of them together have no safe order, since all
+    were tried. rerouted: whether some of them go one after another, as a search over all placements on the
+    way found it."""
 
     placed: list[ScheduledMove] = field(default_factory=list)
     left: list[Move] = field(default_factory=list)

@@ -35,13 +35,14 @@ INTERVALS = {1: 32, 2: 6, 3: 3}
 class Examined:
     """`least`: the fewest bytes of any end in order, with a safe order or not, if all were looked at.
     `is_best`: no end in order with a safe order has fewer bytes than the state, detours among them.
-    `has_no_way`: there are ends in order, but none with a safe order was found. `is_hopeless`: there are no
-    ends in order.
+    `has_no_way`: there are ends in order, but none with a safe order was found; `tried_all`: there is none.
+    `is_hopeless`: there are no ends in order.
     """
 
     least: int | None = None
     is_best: bool = False
     has_no_way: bool = False
+    tried_all: bool = False
     is_hopeless: bool = False
 
 
@@ -60,6 +61,7 @@ def improve_exactly(state: State, movable: Sequence[int]) -> Examined:
         least=min(tree.least, tree.bound[0]) if whole and tree.found else None,
         is_best=whole and tree.found,
         has_no_way=not tree.found and tree.least < NO_LIMIT,
+        tried_all=whole and not tree.found and tree.tried_all,
         is_hopeless=whole and tree.least == NO_LIMIT,
     )
 
@@ -93,6 +95,8 @@ class _Tree:
         """Bytes and moves of the best end so far, with its detours."""
         self.least = NO_LIMIT
         self.found = False
+        self.tried_all = True
+        """Whether all orders were tried to the ends in order of the last pass that have none."""
         self.budget = Budget(STATES * state.problem.effort)
         if state.is_in_order():
             self._judge()
@@ -192,6 +196,7 @@ class _Tree:
         left = self.max_nodes
         for budget in (*((round(roots[0][0] * factor), NO_LIMIT) for factor in BUDGETS), known):
             self.nodes, self.bound = 0, min(known, budget)
+            self.tried_all = True
             share = left if budget == known else left // 3
             whole = True
             for number, (least, _number, limits) in enumerate(roots):
@@ -256,6 +261,7 @@ class _Tree:
         state = self.state
         self.least = min(self.least, state.bytes)
         order = order_moves(state, self.bound[0] - state.bytes, self.budget)
+        self.tried_all &= order.tried_all or not order.left
         cost = (sum(step.part.bytes for step in order.steps), len(order.steps))
         if not order.left and cost < self.bound:
             self.bound = cost

@@ -13,7 +13,7 @@ ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .problem import NO_LIMIT, Part
 from .sequence import Budget, Move, find_sequence
@@ -36,10 +36,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The steps, and the units that have no safe moment."""
+    """The steps, and the units that have no safe moment. `tried_all`: whether there is no order for these,
+    since all were tried that copy less for parking than was asked for.
+    """
 
     steps: tuple[Step, ...]
     left: tuple[int, ...] = ()
+    tried_all: bool = False
 
 
 def order_moves(state: State, most_extra: int = NO_LIMIT, budget: Budget | None = None) -> Order:
@@ -50,8 +53,8 @@ def order_moves(state: State, most_extra: int = NO_LIMIT, budget: Budget | None 
     if not found.left:
         return found
     sequence = find_sequence(state, most_extra, budget)
-    if sequence is not None:
-        found = _Ledger(state, set(), parks=True, mends=True).follow(sequence)
+    if sequence.moves is not None:
+        found = _Ledger(state, set(), parks=True, mends=True).follow(sequence.moves)
         if not found.left:
             return found
     banned: set[int] = set()
@@ -60,10 +63,10 @@ def order_moves(state: State, most_extra: int = NO_LIMIT, budget: Budget | None 
         found = ledger.run()
         stranded = [unit for unit in found.left if unit in ledger.parked]
         if not stranded:
-            return found
+            return replace(found, tried_all=sequence.tried_all and bool(found.left))
         # A disk that would wait for ever is better not moved at all.
         banned.update(stranded)
-    return _Ledger(state, banned, parks=False).run()
+    return replace(_Ledger(state, banned, parks=False).run(), tried_all=sequence.tried_all)
 
 
 class _Ledger:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -59,8 +60,8 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     search = Search(problem)
     search.run()
     least = search.least
-    has_no_way = search.has_no_way
-    state, order, dropped = _ordered(problem, search)
+    no_way = NoOrder(has_no_way=search.has_no_way, tried_all=search.tried_all)
+    state, order, no_order = _ordered(problem, search)
     for _round in range(MAX_CONTINUATIONS):
         if not order.steps or not any(state.key()[:6]):
             break
@@ -68,7 +69,7 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
         if more is None:
             break
         state, order = more
-    plan = _told(problem, state, order, NoOrder(dropped, has_no_way), first_step)
+    plan = _told(problem, state, order, [no_order, no_way], first_step)
     if not plan.unresolved and not state.soft:
         if least is not None:
             bound, method = least, "all ends that moves of the minimum difference can reach were looked at"
@@ -87,10 +88,11 @@ def _solved(problem: Problem) -> tuple[State, Order]:
     return _ordered(problem, search)[:2]
 
 
-def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[int]]:
+def _ordered(problem: Problem, search: Search) -> tuple[State, Order, NoOrder]:
     """The best end that there is a safe order to, that order, and the units that had none."""
     forbidden: set[tuple[int, int]] = set()
     dropped: set[int] = set()
+    tried_all = True
     best: tuple[tuple[object, ...], State, Order] | None = None
     for _detour in range(MAX_DETOURS):
         state = search.state
@@ -99,6 +101,7 @@ def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[
         again = {(step.unit, state.where[step.unit]) for step in order.steps if step.parking}
         if order.left:
             dropped.update(order.left)
+            tried_all &= order.tried_all
             again |= {(unit, state.where[unit]) for unit in order.left}
             state, order = _without(search, order)
         key = state.key()
@@ -112,7 +115,7 @@ def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[
         search.run()
     if best is None:
         raise AssertionError("there is always an order")
-    return best[1], best[2], frozenset(dropped)
+    return best[1], best[2], NoOrder(dropped=frozenset(dropped), tried_all=tried_all)
 
 
 def _without(search: Search, order: Order) -> tuple[State, Order]:
@@ -138,7 +141,9 @@ def _without(search: Search, order: Order) -> tuple[State, Order]:
     return state, order
 
 
-def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first_step: int) -> StoragePlan:
+def _told(
+    problem: Problem, state: State, order: Order, no_orders: Sequence[NoOrder], first_step: int
+) -> StoragePlan:
     first = State(problem)
     traffic = {place for step in order.steps for place in (step.source, step.target)}
     before, after = storage_state(first), storage_state(state, traffic)
@@ -166,7 +171,7 @@ def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first
                 seconds=round(step.part.bytes / problem.policy.bandwidth, 1),
             )
         )
-    left = unresolved(state, no_order)
+    left = unresolved(state, no_orders)
     return StoragePlan(
         status=_status(problem, moves, left),
         moves=tuple(moves),

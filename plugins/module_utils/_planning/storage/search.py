@@ -35,7 +35,7 @@ ROUNDS = 4
 
 class Search:
     """One search. `least` are the fewest bytes of any end in order, where all of them were looked at;
-    `has_no_way`: there are such ends, but none with a safe order.
+    `has_no_way`: there are such ends, but none with a safe order was found; `tried_all`: there is none.
     """
 
     def __init__(self, problem: Problem, forbidden: Iterable[tuple[int, int]] = ()) -> None:
@@ -43,7 +43,7 @@ class Search:
         self.state.forbidden.update(forbidden)
         self.moves = Moves(self.state, Random(problem.seed))
         self.least: int | None = None
-        self.has_no_way = False
+        self.has_no_way = self.tried_all = False
         self.is_best = self.is_hopeless = False
 
     @property
@@ -81,7 +81,8 @@ class Search:
         even the datastores are.
         """
         examined = improve_exactly(self.state, self.moves.movable)
-        self.least, self.has_no_way = examined.least, examined.has_no_way
+        self.least = examined.least
+        self.has_no_way, self.tried_all = examined.has_no_way, examined.tried_all
         self.is_best, self.is_hopeless = examined.is_best, examined.is_hopeless
         return examined.is_best
 

@@ -24,6 +24,22 @@ Move = tuple[int, int, bool]
 """A unit, the datastore that it moves to, and whether it only waits there."""
 
 
+@dataclass(frozen=True, slots=True)
+class SequenceFound:
+    """`moves` is None for no sequence. `is_complete`: there is none then that parks less than was asked for,
+    and no more than the limits of the policy allow; `is_limited`: steps were left out for those limits.
+    """
+
+    moves: Sequence[Move] | None
+    is_complete: bool
+    is_limited: bool = False
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether there is no sequence, and not only because of limits."""
+        return self.is_complete and not self.is_limited
+
+
 @dataclass(slots=True)
 class Budget:
     """How many arrangements may still be looked at."""
@@ -40,19 +56,17 @@ def has_way_by_rules(state: State, units: Sequence[int], budget: Budget) -> bool
         return True
     search = _Sequences(state, moved)
     search.limit = [NO_LIMIT] * len(search.limit)
-    return search.find(NO_LIMIT, budget) is not None or search.was_cut
+    found = search.find(NO_LIMIT, budget)
+    return found.moves is not None or not found.is_complete
 
 
-def find_sequence(
-    state: State, most_extra: int = NO_LIMIT, budget: Budget | None = None
-) -> list[Move] | None:
-    """The moves that bring all units from home to where the state has them. None where there is no such
-    sequence with less than `most_extra` bytes of parking, where it was not found among as many arrangements
-    as the budget allows, or where too many units move.
+def find_sequence(state: State, most_extra: int = NO_LIMIT, budget: Budget | None = None) -> SequenceFound:
+    """The moves that bring all units from home to where the state has them, with less than `most_extra` bytes
+    of parking. Not all are tried where the budget ends before, or where too many units move.
     """
     units = state.moved()
     if len(units) > MAX_UNITS:
-        return None
+        return SequenceFound(None, is_complete=False)
     return _Sequences(state, units).find(most_extra, budget or Budget(MAX_STATES))
 
 
@@ -71,10 +85,8 @@ class _Sequences:
         self.frees = [sum(part.frees for part in self.problem.units[unit].parts) for unit in units]
         self.more_bytes = min(NO_LIMIT, state.max_bytes - state.bytes)
         self.more_moves = min(NO_LIMIT, state.max_moves - state.moves)
-        self.was_cut = False
-        """Whether there were more arrangements than were looked at."""
 
-    def find(self, most_extra: int, budget: Budget) -> list[Move] | None:
+    def find(self, most_extra: int, budget: Budget) -> SequenceFound:
         most_states = min(MAX_STATES, budget.states)
         start = (self.homes, tuple(place.load for place in self.problem.places))
         queue: list[tuple[int, int, int, tuple[int, ...], tuple[int, ...]]] = [
@@ -85,27 +97,30 @@ class _Sequences:
         }
         done: set[tuple[int, ...]] = set()
         count = 0
+        limited = False
         while queue and len(done) < most_states:
             extra, left, _count, now, load = heapq.heappop(queue)
             if now in done:
                 continue
             if not left:
-                return self._path(came, now)
+                return SequenceFound(self._path(came, now), is_complete=False)
             done.add(now)
             budget.states -= 1
             for number, place, parking in self._moves(now, load):
                 unit = self.units[number]
                 cost = extra + parking * self.state.bytes_of[unit]
                 then = (*now[:number], place, *now[number + 1 :])
-                if cost >= most_extra or cost > self.more_bytes or self._parked(then) > self.more_moves:
+                if cost > self.more_bytes or self._parked(then) > self.more_moves:
+                    limited = True
+                    continue
+                if cost >= most_extra:
                     continue
                 if then not in came or cost < came[then][0]:
                     came[then] = (cost, now, (unit, place, parking))
                     count += 1
                     after = self._load_after(load, number, now[number], place)
                     heapq.heappush(queue, (cost, left - (not parking), count, then, after))
-        self.was_cut = bool(queue)
-        return None
+        return SequenceFound(None, is_complete=not queue, is_limited=limited)
 
     def _path(
         self,

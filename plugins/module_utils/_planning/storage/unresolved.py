@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..._model.plan import (
     Unresolved,
@@ -20,16 +21,21 @@ from .state import FINE, State
 MAX_NAMES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoOrder:
-    """Units without a safe order; and whether there are ends in order, but no safe way to any of them."""
+    """Units for whose moves no safe order was found; or that there are ends in order, and no safe order was
+    found to any of them. `tried_all`: there is none, since all orders were tried.
+    """
 
     dropped: Collection[int] = ()
     has_no_way: bool = False
+    tried_all: bool = False
 
 
-def unresolved(state: State, no_order: NoOrder) -> list[Unresolved]:
-    """What is out of order with the units where the state has them."""
+def unresolved(state: State, no_orders: Sequence[NoOrder]) -> list[Unresolved]:
+    """What is out of order with the units where the state has them; of want of orders, the first that still
+    matters.
+    """
     problem = state.problem
     return [
         *problem.unresolved,
@@ -40,7 +46,7 @@ def unresolved(state: State, no_order: NoOrder) -> list[Unresolved]:
         *_slow(state),
         *uneven(state, "; no move that is allowed brings them nearer"),
         *_balanced_by_others(state),
-        *_without_order(state, no_order),
+        *islice(_without_order(state, no_orders), 1),
     ]
 
 
@@ -190,18 +196,19 @@ def _balanced_by_others(state: State) -> Iterator[Unresolved]:
         )
 
 
-def _without_order(state: State, no_order: NoOrder) -> Iterator[Unresolved]:
-    units = [unit for unit in sorted(no_order.dropped) if stays(state, unit)]
-    if not units and no_order.has_no_way and not state.is_in_order():
-        yield Unresolved(
-            what="order of disk moves",
-            why="they could be in order, but there is no moment with room for all the moves that it takes",
-            code="no_safe_order",
-        )
-    elif units:
+def _without_order(state: State, no_orders: Sequence[NoOrder]) -> Iterator[Unresolved]:
+    for one in no_orders:
+        units = [unit for unit in sorted(one.dropped) if stays(state, unit)]
         names = listed((disks_of(state.problem, state.problem.units[unit]) for unit in units), MAX_NAMES)
-        yield Unresolved(
-            what="order of disk moves",
-            why=f"at no moment there is room for them: {names}",
-            code="no_safe_order",
-        )
+        tried = "all orders were tried" if one.tried_all else "not all orders were tried"
+        if units:
+            found = "the chosen moves have no safe order"
+            if not one.tried_all:
+                found = "no safe order of the chosen moves was found"
+            why = f"{found}, so these stay: {names} ({tried})"
+        elif one.has_no_way and not state.is_in_order():
+            found = "have a safe order" if one.tried_all else "with a safe order were found"
+            why = f"disks could be where all is in order, but no moves that lead there {found} ({tried})"
+        else:
+            continue
+        yield Unresolved(what="order of disk moves", why=why, code="no_safe_order")

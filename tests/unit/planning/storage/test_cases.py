@@ -23,7 +23,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as plan_all
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage import sequence
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.order import order_moves
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.planner import plan_storage
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.state import State
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.storage.unresolved import (
+    NoOrder,
+    unresolved,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_storage import ClusterRef
 from ansible_collections.evenkeel.cluster.tests.support.replay_storage import every_defect
 
@@ -384,6 +392,74 @@ def test_two_full_datastores_exchange_disks_over_a_third() -> None:
     away = cluster([place("a", 100), place("b", 100), place("c", 100, used=20)], guests)
     tight = planned(away, placement=placement, exclude={"targets": {"names": ["c"]}})
     assert (tight.moves, codes(tight)) == ((), ["rule_broken", "rule_broken", "no_safe_order"])
+
+
+# Each of the two datastores is so full that the disk of the other one does not fit beside its own.
+EXCHANGE = cluster(
+    [place("a", 100), place("b", 100), place("c", 100)],
+    [guest("vm1", disk("a", 70)), guest("vm2", disk("b", 70))],
+)
+
+
+@pytest.mark.parametrize(("units", "tried"), [(16, True), (1, False)])
+def test_it_is_said_whether_all_orders_were_tried(
+    units: int, tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequence, "MAX_UNITS", units)
+    placement = [
+        {"guests": {"names": ["vm1"]}, "datastores": {"names": ["b"]}},
+        {"guests": {"names": ["vm2"]}, "datastores": {"names": ["a"]}},
+    ]
+    plan = planned(EXCHANGE, placement=placement)
+    assert (plan.moves, codes(plan)) == ((), ["rule_broken", "rule_broken", "no_safe_order"])
+    end = "have a safe order (all orders were tried)"
+    if not tried:
+        end = "with a safe order were found (not all orders were tried)"
+    start = "disks could be where all is in order, but no moves that lead there"
+    assert plan.unresolved[-1].why == f"{start} {end}"
+
+
+@pytest.mark.parametrize(
+    ("places", "limits", "units", "left", "tried"),
+    [
+        (["b"], {}, 16, 2, True),
+        (["b"], {}, 1, 2, False),
+        # One of the disks waits on c.
+        (["b", "c"], {}, 16, 0, False),
+        # There is an order, and only the limit rules it out.
+        (["b", "c"], {"max_moves": 2}, 16, 2, False),
+        (["b", "c"], {"max_bytes": 200 * GIB}, 16, 2, False),
+    ],
+)
+def test_orders_that_were_not_tried_are_not_said_to_be_unsafe(
+    places: list[str],
+    limits: dict[str, Any],
+    units: int,
+    left: int,
+    tried: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sequence, "MAX_UNITS", units)
+    placement = [
+        {"guests": {"names": ["vm1"]}, "datastores": {"names": places}},
+        {"guests": {"names": ["vm2"]}, "datastores": {"names": ["a"]}},
+    ]
+    policy = Policy.from_json({"goal": "storage", "storage": {"placement": placement, **limits}})
+    assert policy.storage is not None
+    state = State(build_problem(EXCHANGE, policy.storage))
+    state.relocate(0, 1)
+    state.relocate(1, 0)
+    order = order_moves(state)
+    assert (len(order.left), order.tried_all) == (left, tried)
+    state.restore([0, 1])
+    text = [item.why for item in unresolved(state, [NoOrder(dropped=order.left, tried_all=order.tried_all)])]
+    names = "so these stay: scsi0 of vm1, scsi0 of vm2"
+    if left and tried:
+        assert text[-1] == f"the chosen moves have no safe order, {names} (all orders were tried)"
+    elif left:
+        assert text[-1] == f"no safe order of the chosen moves was found, {names} (not all orders were tried)"
+    else:
+        assert "order" not in text[-1]
 
 
 def test_an_end_without_a_detour_is_preferred() -> None:
