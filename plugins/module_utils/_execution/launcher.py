@@ -9,19 +9,17 @@ from collections.abc import Sequence
 
 from .._model.outcome import CoMigrated
 from .._model.plan import RULE_RESTORING, Migration
-from .._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
+from .._platforms.errors import PlatformError, StartRefused
 from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
 from .concurrency_limits import ConcurrencyLimits
 from .critical_path import by_critical_path
-from .job import MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, RETRY_SECONDS, MigrationJob
+from .job import MigrationJob
 from .journal import EarlierRun
 from .migration_tracker import SUCCESSFUL, MigrationTracker, co_migrated, request_for
 from .preflight import GO, DisksAlong, PreflightResult, free_capacity, preflight
 from .rule_check import RuleCheck
-
-# Errors that leave open whether the platform has heard of a start.
-_UNCERTAIN = (Unreachable, SessionLost, UnexpectedAnswer)
+from .start_attempts import UNCERTAIN, StartAttempts
 
 
 class Launcher:
@@ -48,11 +46,7 @@ class Launcher:
         self._rule_targets = {
             migration.target for migration in job.migrations if migration.kind in RULE_RESTORING
         }
-        self._clock = clock
-        self._attempts: dict[int, int] = {}
-        self._busy: dict[int, float] = {}
-        # When the platform may be asked again about a step, and after how long once more.
-        self._again: dict[int, tuple[float, float]] = {}
+        self._attempts = StartAttempts(clock)
 
     def observed_guests(self) -> set[str]:
         """The guests whose places decide about what is pending."""
@@ -127,7 +121,7 @@ class Launcher:
         past = self._past.ended.get(migration.step)
         if past is not None and past.result in SUCCESSFUL:
             self._tracker.take_over(past)
-        elif migration.step in self._past.begun or migration.step in self._attempts:
+        elif migration.step in self._past.begun or self._attempts.may_have_started(migration.step):
             self._tracker.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
         elif (step := self._tracker.co_migrated_with(migration)) is not None:
             self._tracker.end_pending(
@@ -144,13 +138,8 @@ class Launcher:
         if task is not None and task not in self._tracker.running:
             at = self._tracker.begin(migration, self._tracker.begun_with(migration))
             self._tracker.started(migration, task, at)
-        elif self._has_waited(migration):
+        elif self._attempts.has_waited(migration.step):
             self._tracker.end_pending(migration, "skipped", judged.why)
-
-    def _has_waited(self, migration: Migration) -> bool:
-        """Whether what may be over in a moment has taken long enough."""
-        now = self._clock.monotonic()
-        return now - self._busy.setdefault(migration.step, now) >= MAX_BUSY_SECONDS
 
     def _apply_objection(self, migration: Migration, objection: Objection) -> None:
         """One that lasts ends it; one that may pass is asked about again, less and less often."""
@@ -158,12 +147,10 @@ class Launcher:
             return
         if not objection.passing:
             self._tracker.end_pending(migration, "refused", objection.why)
-        elif self._has_waited(migration):
+        elif self._attempts.has_waited(migration.step):
             self._tracker.end_pending(migration, "skipped", objection.why)
         else:
-            first, longest = RETRY_SECONDS
-            _at, wait = self._again.get(migration.step, (0.0, first))
-            self._again[migration.step] = self._clock.monotonic() + wait, min(2 * wait, longest)
+            self._attempts.postpone(migration.step)
 
     def _has_changed(self, migration: Migration) -> bool:
         """Whether something has taken hold of the guest since the look: then the next one decides."""
@@ -217,7 +204,7 @@ class Launcher:
 
     def _start(self, migration: Migration, now: ClusterNow) -> None:
         request = request_for(migration)
-        if self._clock.monotonic() < self._again.get(migration.step, (0.0, 0.0))[0]:
+        if self._attempts.is_postponed(migration.step):
             return
         try:
             prepared = self._platform.prepare(request)
@@ -231,10 +218,10 @@ class Launcher:
                 return
             at = self._tracker.begin(migration, prepared.partners)
             task = self._platform.start(prepared)
-        except _UNCERTAIN as error:
+        except UNCERTAIN as error:
             # The next look shows whether it runs, has arrived, or has to be started again.
-            self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
-            if self._attempts[migration.step] >= MAX_START_ATTEMPTS:
+            self._attempts.count_uncertain(migration.step)
+            if self._attempts.are_used_up(migration.step):
                 self._tracker.end_pending(migration, "failed", str(error))
         except StartRefused as refused:
             # What the check did not see is an objection all the same.

@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._model.plan import DiskMove
-from ..._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
+from ..._platforms.errors import PlatformError, StartRefused
 from ..._platforms.protocol import Objection
 from ..._platforms.storage_protocol import StorageNow, StoragePlatform
 from ..clock import Clock
-from ..job import MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, RETRY_SECONDS
 from ..journal import EarlierRun
 from ..migration_tracker import SUCCESSFUL
 from ..preflight import PreflightResult
+from ..start_attempts import UNCERTAIN, StartAttempts
 from .job import DiskMoveJob, DiskSlots, request_for
 from .preflight import disk_preflight, disks_elsewhere
 from .rule_check import DiskRuleCheck
 from .tracker import DiskMoveTracker
-
-# Errors that leave open whether the platform has heard of a start.
-_UNCERTAIN = (Unreachable, SessionLost, UnexpectedAnswer)
 
 
 class DiskLauncher:
@@ -42,11 +39,7 @@ class DiskLauncher:
         self._slots = slots
         self._tracker = tracker
         self._past = past
-        self._clock = clock
-        self._attempts: dict[int, int] = {}
-        self._busy: dict[int, float] = {}
-        # When the platform may be asked again about a step, and after how long once more.
-        self._again: dict[int, tuple[float, float]] = {}
+        self._attempts = StartAttempts(clock)
         self._rule_check = DiskRuleCheck(job.rules, job.ignored)
         self.copies = past.copies
         """Those of runs that were killed, which go on."""
@@ -113,7 +106,7 @@ class DiskLauncher:
         past = self._past.disks_ended.get(move.step)
         if past is not None and past.result in SUCCESSFUL:
             self._tracker.take_over(past)
-        elif move.step in self._past.begun or move.step in self._attempts:
+        elif move.step in self._past.begun or self._attempts.may_have_started(move.step):
             self._tracker.end_pending(
                 move, "migrated", "Completed while no run was monitoring it.", move.disks
             )
@@ -131,14 +124,9 @@ class DiskLauncher:
             self._tracker.started(move, host, task, at)
         elif any(other.guest.id == move.guest.id for other in self._tracker.underway):
             # Another step of this run holds it.
-            self._busy.pop(move.step, None)
-        elif self._has_waited(move):
+            self._attempts.wait_anew(move.step)
+        elif self._attempts.has_waited(move.step):
             self.end_pending(move, now, judged.why)
-
-    def _has_waited(self, move: DiskMove) -> bool:
-        """Whether what may be over in a moment has taken long enough."""
-        now = self._clock.monotonic()
-        return now - self._busy.setdefault(move.step, now) >= MAX_BUSY_SECONDS
 
     def _apply_objection(self, move: DiskMove, now: StorageNow, objection: Objection) -> None:
         """One that lasts ends it; one that may pass is asked about again, less and less often."""
@@ -146,12 +134,10 @@ class DiskLauncher:
             return
         if not objection.passing:
             self._tracker.end_pending(move, "refused", objection.why)
-        elif self._has_waited(move):
+        elif self._attempts.has_waited(move.step):
             self.end_pending(move, now, objection.why)
         else:
-            first, longest = RETRY_SECONDS
-            _at, wait = self._again.get(move.step, (0.0, first))
-            self._again[move.step] = self._clock.monotonic() + wait, min(2 * wait, longest)
+            self._attempts.postpone(move.step)
 
     def _has_changed(self, move: DiskMove) -> bool:
         """Whether something has taken hold of the guest since the look: then the next one decides."""
@@ -169,7 +155,7 @@ class DiskLauncher:
             return None
 
     def _start(self, move: DiskMove, now: StorageNow) -> None:
-        if self._clock.monotonic() < self._again.get(move.step, (0.0, 0.0))[0]:
+        if self._attempts.is_postponed(move.step):
             return
         if not self._keeps_rules(move, now):
             return
@@ -181,10 +167,10 @@ class DiskLauncher:
                 return
             at = self._tracker.begin(move, guest.unused)
             task = self._platform.start_disk_move(prepared)
-        except _UNCERTAIN as error:
+        except UNCERTAIN as error:
             # The next look shows whether it runs, has arrived, or has to be started again.
-            self._attempts[move.step] = self._attempts.get(move.step, 0) + 1
-            if self._attempts[move.step] >= MAX_START_ATTEMPTS:
+            self._attempts.count_uncertain(move.step)
+            if self._attempts.are_used_up(move.step):
                 self._tracker.end_pending(move, "failed", str(error))
         except StartRefused as refused:
             # What the check did not see is an objection all the same.
@@ -209,7 +195,7 @@ class DiskLauncher:
             return False
         hidden = [name for name, guest in guests.items() if guest.busy is not None and not guest.disks]
         if hidden:
-            if self._has_waited(move):
+            if self._attempts.has_waited(move.step):
                 self.end_pending(move, now, f"it is not known where the disks of guest {hidden[0]} are")
             return False
         why = self._rule_check.with_move(move, guests, self._tracker.underway, self._tracker.pending)

@@ -6,30 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ..._model.outcome import DiskMoveOutcome, Result
-from ..._platforms.errors import PlatformError
 from ..._platforms.storage_protocol import DiskMoveState, DisksNow, StorageNow, StoragePlatform
 from ..clock import Clock
-from ..job import MAX_CANCEL_SECONDS
 from ..migration_tracker import SUCCESSFUL
+from ..task_monitor import TaskMonitor
 from .job import DiskMoveJob
 from .tracker import DiskMoveTracker, RunningDiskMove
 
 _UNKNOWN = DiskMoveState(state="failed", why="the platform no longer reports the task")
 
 
-@dataclass(frozen=True, slots=True)
-class _Cancelling:
-    """`late`: it exceeded its time limit, which is a failure and not a cancellation by a user."""
-
-    since: float
-    why: str
-    late: bool
-
-
-class DiskMonitor:
+class DiskMonitor(TaskMonitor):
     """Polls all running moves in one call. `states` are those of the last poll, by task."""
 
     def __init__(
@@ -41,11 +30,10 @@ class DiskMonitor:
         timeout: float,
     ) -> None:
         self._job = job
+        super().__init__(tracker, clock, platform.cancel_disk_move, "move")
         self._platform = platform
         self._tracker = tracker
-        self._clock = clock
         self._timeout = timeout
-        self._cancelling: dict[str, _Cancelling] = {}
         self.states: Mapping[str, DiskMoveState] = {}
 
     def poll(self) -> None:
@@ -57,48 +45,13 @@ class DiskMonitor:
             if state.state != "running":
                 self._end(task, begun, state)
             else:
-                self._enforce_timeout(task, begun)
+                self._enforce_timeout(task, self._job.seconds_allowed(begun.move, self._timeout))
 
     def _end(self, task: str, begun: RunningDiskMove, state: DiskMoveState) -> None:
-        result: Result = "failed" if state.state == "running" else state.state
-        why = state.why
-        cancelling = self._cancelling.get(task)
-        if cancelling is not None and result == "cancelled":
-            result, why = "failed" if cancelling.late else "cancelled", cancelling.why
-        elif cancelling is not None and result == "failed":
-            why = f"{cancelling.why}; {why}"
+        reported: Result = "failed" if state.state == "running" else state.state
+        result, why = self._verdict(task, reported, state.why)
         moved = begun.move.disks if result == "migrated" else state.moved
         self._tracker.end_running(task, result, why, moved, state.left_behind)
-
-    def cancel_all(self, why: str) -> None:
-        """Ask the platform to stop all running moves; `poll` reports how they ended."""
-        for task in list(self._tracker.running):
-            self._cancel(task, why, late=False)
-
-    def abandon(self, why: str) -> None:
-        """The platform can't be asked any more."""
-        for task in list(self._tracker.running):
-            text = f"Lost contact with the platform; the move may still be running: {why}"
-            self._tracker.end_running(task, "failed", text)
-
-    def _enforce_timeout(self, task: str, begun: RunningDiskMove) -> None:
-        now = self._clock.monotonic()
-        cancelling = self._cancelling.get(task)
-        allowed = self._job.seconds_allowed(begun.move, self._timeout)
-        if cancelling is None and now - begun.since > allowed:
-            self._cancel(task, f"exceeded its timeout of {allowed:g} s", late=True)
-        elif cancelling is not None and now - cancelling.since > MAX_CANCEL_SECONDS:
-            self._tracker.end_running(task, "failed", f"{cancelling.why}; cancelled, but still running")
-
-    def _cancel(self, task: str, why: str, *, late: bool) -> None:
-        if task in self._cancelling:
-            return
-        self._cancelling[task] = _Cancelling(self._clock.monotonic(), why, late)
-        try:
-            self._platform.cancel_disk_move(task)
-        except PlatformError as error:
-            why = f"{why}; not cancelled: {error}"
-            self._cancelling[task] = _Cancelling(self._clock.monotonic(), why, late)
 
     def settle(self, now: StorageNow) -> None:
         """Compare what is said of each move with where its disks are: each must be where the last move that
