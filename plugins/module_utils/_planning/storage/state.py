@@ -47,7 +47,8 @@ class State:
         self.max_moves = NO_LIMIT if most.max_moves is None else most.max_moves
         self.max_bytes = NO_LIMIT if most.max_bytes is None else most.max_bytes
         self.forbidden: set[tuple[int, int]] = set()
-        self.in_breach = sum(unit.in_breach for unit in units)
+        self.breach_of = [unit.in_breach for unit in units]
+        self.in_breach = sum(self.breach_of)
         """Units that may not be where they are, whatever else is there."""
         self.stuck = sum(bool(places[unit.home].leaves) for unit in units)
         self.over = sum(self._over(place) for place in range(len(places)))
@@ -109,7 +110,7 @@ class State:
         if leaves:
             self.bytes += leaves * self.bytes_of[unit]
             self.moves += leaves * self.moves_of[unit]
-            self.in_breach -= leaves * self.problem.units[unit].in_breach
+            self.in_breach -= leaves * self.breach_of[unit]
             self.stuck -= leaves * bool(self.problem.places[home].leaves)
         for rule in self.problem.rules_of.get(unit, ()):
             names = self.problem.rules[rule].units[unit]
