@@ -37,25 +37,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.connection import (
-    ProxmoxConnection,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
-    ProxmoxPlatform,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
-    Metric,
-    VMManagerConnection,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
-    VMManagerPlatform,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
-    VSphereConnection,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
-    VSpherePlatform,
-)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import numbered
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
@@ -102,8 +83,6 @@ LEFT_LOCK_SECONDS = 5.0
 """Longer than anything keeps a guest busy here."""
 BY_SOMEBODY = "by somebody else"
 """The name of threads in which somebody else asks the platform for something."""
-# As the simulated VMmanager names it.
-MEASURED = Metric(of="node", metric="memory", target="ram_used", unit="bytes", interval="1hour")
 
 
 def quickly() -> float:
@@ -122,33 +101,70 @@ class QuickClock(SystemClock):
 
 
 def connect(connection: launch.Connection, timeout: float = 30.0) -> Platform:
-    """A session of its own; `timeout`: seconds that the platform may stay silent."""
+    """A session of its own; `timeout`: seconds that the platform may stay silent. Only its adapter is
+    imported: processes that end after a moment spend most of their time on imports.
+    """
     if connection.platform == "vcenter":
-        return VSpherePlatform(
-            VSphereConnection(
-                hostname=connection.host,
-                port=connection.port,
-                username=connection.user,
-                password=connection.password,
-                ca_path=connection.ca_path,
-                timeout=timeout,
-            ),
-            monotonic=quickly,
-        )
+        return _vsphere(connection, timeout)
     if connection.platform == "vmmanager":
-        return VMManagerPlatform(
-            VMManagerConnection(
-                host=connection.host,
-                port=connection.port,
-                username=connection.user,
-                password=connection.password,
-                ca_path=connection.ca_path,
-                metrics=(MEASURED,),
-                timeout=timeout,
-            ),
-            sleep=lambda seconds: time.sleep(seconds / PACE),
-            monotonic=quickly,
-        )
+        return _vmmanager(connection, timeout)
+    return _proxmox(connection, timeout)
+
+
+def _vsphere(connection: launch.Connection, timeout: float) -> Platform:
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
+        VSphereConnection,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+        VSpherePlatform,
+    )
+
+    return VSpherePlatform(
+        VSphereConnection(
+            hostname=connection.host,
+            port=connection.port,
+            username=connection.user,
+            password=connection.password,
+            ca_path=connection.ca_path,
+            timeout=timeout,
+        ),
+        monotonic=quickly,
+    )
+
+
+def _vmmanager(connection: launch.Connection, timeout: float) -> Platform:
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api import (
+        connection as options,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+        VMManagerPlatform,
+    )
+
+    # As the simulated VMmanager names it.
+    measured = options.Metric(of="node", metric="memory", target="ram_used", unit="bytes", interval="1hour")
+    return VMManagerPlatform(
+        options.VMManagerConnection(
+            host=connection.host,
+            port=connection.port,
+            username=connection.user,
+            password=connection.password,
+            ca_path=connection.ca_path,
+            metrics=(measured,),
+            timeout=timeout,
+        ),
+        sleep=lambda seconds: time.sleep(seconds / PACE),
+        monotonic=quickly,
+    )
+
+
+def _proxmox(connection: launch.Connection, timeout: float) -> Platform:
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.connection import (
+        ProxmoxConnection,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+        ProxmoxPlatform,
+    )
+
     return ProxmoxPlatform(
         ProxmoxConnection(
             api_hosts=(connection.host,),
