@@ -108,6 +108,7 @@ func (v *vcenter) mount(service *simulator.Service, o options) error {
 	}
 
 	service.RegisterSDK(registry, "/sdk/vimService")
+	service.RegisterSDK(newPolicyRegistry(v.state))
 	service.ServeMux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
 	patterns, handler := vapi.New(service.Listen, registry)
 	tags := tagging{handler}

@@ -70,6 +70,7 @@ type settings struct {
 	FailDeletions    []failDeletion      `json:"fail_deletions"`
 	StaleSpace       bool                `json:"stale_space"`
 	StorageDRS       map[string]string   `json:"storage_drs"`
+	StoragePolicies  []storagePolicy     `json:"storage_policies"`
 	RefuseMigrations []refusedMigration  `json:"refuse_migrations"`
 	NoStatistics     []string            `json:"no_statistics"`
 	Unreadable       map[string][]string `json:"unreadable"`
@@ -119,6 +120,8 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.StaleSpace)
 	case "fail_deletions":
 		return decodeNew(value, &s.FailDeletions)
+	case "storage_policies":
+		return decodeNew(value, &s.StoragePolicies)
 	case "storage_drs":
 		return decodeNew(value, &s.StorageDRS)
 	case "drop_connection":

@@ -82,6 +82,9 @@ type snapshotDisk struct {
 	Thin      *bool    `json:"thin"`
 	DiskIO    *float64 `json:"disk_io"`
 	Blockers  []string `json:"blockers"`
+
+	StoragePolicy string   `json:"storage_policy"`
+	Targets       []string `json:"targets"` // ids of the datastores that comply with the policy; null for all
 }
 
 type snapshotGuest struct {

@@ -45,7 +45,7 @@ func (t troubled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // nameOf is the method of a SOAP call, or the method and the path of another.
 func nameOf(r *http.Request) (string, error) {
-	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") {
+	if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") && r.URL.Path != "/pbm" {
 		return r.Method + " " + withoutIDs(r.URL.Path), nil
 	}
 	body, err := io.ReadAll(r.Body)
@@ -56,7 +56,7 @@ func nameOf(r *http.Request) (string, error) {
 	if found := soapMethod.FindSubmatch(body); found != nil {
 		return string(found[1]), nil
 	}
-	return "POST /sdk", nil
+	return "POST " + r.URL.Path, nil
 }
 
 // withoutIDs makes one pattern of the paths that differ in an identifier only.
