@@ -149,6 +149,9 @@ class RehearsalPlatform:
         snapshot, storage = self._own_storage()
         return rehearsal_storage.storage_now(snapshot, storage, guests)
 
+    def policy_breach(self, request: DiskMoveRequest) -> str | None:
+        return rehearsal_storage.policy_breach(self._own_storage()[0], request)
+
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         snapshot, storage = self._own_storage()
         objection = rehearsal_storage.disk_objection(snapshot, storage, request)

@@ -161,6 +161,20 @@ def disk_objection(
     return None
 
 
+def policy_breach(snapshot: Snapshot, request: DiskMoveRequest) -> str | None:
+    """Why the target does not comply with the storage policies of the disks; None where it does."""
+    broken = [
+        f"storage policy {disk.storage_policy or '(without a name)'} of disk {disk.id}"
+        for guest in snapshot.guests
+        for disk in guest.disks
+        if guest.id == request.guest
+        and disk.id in request.disks
+        and disk.targets is not None
+        and request.target not in disk.targets
+    ]
+    return f"datastore {request.target} does not comply with {', '.join(broken)}" if broken else None
+
+
 def begin(
     snapshot: Snapshot, storage: RehearsedStorage, request: DiskMoveRequest, now: float
 ) -> tuple[Snapshot, RehearsedStorage]:

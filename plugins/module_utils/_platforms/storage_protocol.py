@@ -84,6 +84,11 @@ class StoragePlatform(Protocol):
     def look_at_storage(self, guests: Collection[str]) -> StorageNow:
         """The present place of the disks of these guests, and all datastores, in few calls."""
 
+    def policy_breach(self, request: DiskMoveRequest) -> str | None:
+        """Why the target does not comply with the storage policies of the disks as they are now, or None.
+        Always None on a platform without such policies.
+        """
+
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         """Ask the platform whether it would run this move. Changes nothing."""
 

@@ -29,6 +29,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storag
     DiskMoveJob,
     DiskSlots,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.storage.policy_check import (
+    PoliciesKept,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import DiskMoveOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import DiskMove, GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
@@ -162,6 +165,7 @@ class Run:
     rules: Sequence[StorageRule] = ()
     clock: SteppedClock = field(default_factory=SteppedClock)
     plan: str = "plan"
+    policies: PoliciesKept = "all"
 
     def __post_init__(self) -> None:
         self.heard: list[DiskMoveOutcome] = []
@@ -180,6 +184,7 @@ class Run:
             last_step=max(one.step for one in self.moves),
             rules=self.rules,
             ignored=frozenset({("4", "ide2")}),
+            policies=self.policies,
         )
 
     def run(self, halted: str | None = None) -> DiskMovesEnd:

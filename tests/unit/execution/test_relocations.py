@@ -131,6 +131,18 @@ def test_a_target_that_takes_no_disk_any_more_gets_none(
     assert places(cluster)["1"] == ("h1", "mine")
 
 
+def test_a_storage_policy_that_was_assigned_meanwhile_keeps_a_guest(cluster: Path) -> None:
+    plan = planned(cluster)
+    data = json.loads(cluster.read_text())
+    data["guests"][0]["disks"][0].update(storage_policy="gold", targets=["mine"])
+    cluster.write_text(json.dumps(data))
+    outcome = run(plan, RehearsalPlatform(str(cluster)))
+    assert results(outcome) == ["skipped", "migrated"]
+    why = "datastore theirs does not comply with storage policy gold of disk scsi0"
+    assert outcome.migrations[0].why == why
+    assert places(cluster) == {"1": ("h1", "mine"), "2": ("h2", "theirs")}
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_what_has_just_come_counts_beside_what_is_to_come(cluster: Path, check_mode: bool) -> None:
     plan = planned(cluster)

@@ -65,6 +65,9 @@ class DryRunStorage:
         gained = self._gained.get(place, 0)
         return state if state.free is None else replace(state, free=max(0, state.free - gained))
 
+    def policy_breach(self, request: DiskMoveRequest) -> str | None:
+        return self._platform.policy_breach(request)
+
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         """The platform's answer, as far as it can judge of what has only seemed to happen."""
         if any((request.guest, disk) in self._places for disk in request.disks):

@@ -12,6 +12,7 @@ from ..._model.datastores import datastores_of
 from ..._model.plan import DiskMove, Plan
 from ..._model.snapshot import ClusterRef, Snapshot, StorageRule
 from ..._platforms.storage_protocol import DiskMoveRequest
+from .policy_check import PoliciesKept, policies_kept
 
 # How many times its estimated duration a move may take, where no time limit is set.
 _PATIENCE = 4.0
@@ -25,7 +26,8 @@ class DiskMoveJob:
     that have a datastore, by its id, `sizes` the sizes of disks by guest and disk, and `names` say how people
     know hosts, by id. `timeout` is the time limit of one move, None for one that its estimate suggests.
     `settling_seconds`: for how long after a move the platform may show the space of before it. `rules` must
-    hold; disks that are `ignored` by them, by guest and disk, are no disks of the guest's own.
+    hold; disks that are `ignored` by them, by guest and disk, are no disks of the guest's own. `policies`:
+    which storage policies of the platform are kept.
     """
 
     cluster: ClusterRef
@@ -40,6 +42,7 @@ class DiskMoveJob:
     settling_seconds: float = MAX_SETTLING_SECONDS
     rules: Sequence[StorageRule] = ()
     ignored: frozenset[tuple[str, str]] = frozenset()
+    policies: PoliciesKept = "all"
 
     def name(self, host: str) -> str:
         return self.names.get(host, host)
@@ -133,4 +136,5 @@ def disk_move_job(
             for disk in guest.disks
             if disk.id is not None and "cdrom" in disk.blockers
         ),
+        policies=policies_kept(policy),
     )

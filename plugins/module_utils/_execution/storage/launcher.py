@@ -17,6 +17,7 @@ from ..migration_tracker import SUCCESSFUL
 from ..preflight import PreflightResult
 from ..start_attempts import UNCERTAIN, StartAttempts
 from .job import DiskMoveJob, DiskSlots, request_for
+from .policy_check import policy_breach
 from .preflight import disk_preflight, disks_elsewhere
 from .rule_check import DiskRuleCheck
 from .tracker import DiskMoveTracker
@@ -157,7 +158,7 @@ class DiskLauncher:
     def _start(self, move: DiskMove, now: StorageNow) -> None:
         if self._attempts.is_postponed(move.step):
             return
-        if not self._keeps_rules(move, now):
+        if not self._keeps_rules(move, now) or not self._keeps_policies(move, now):
             return
         guest = now.guests[move.guest.id]
         try:
@@ -199,6 +200,23 @@ class DiskLauncher:
                 self.end_pending(move, now, f"it is not known where the disks of guest {hidden[0]} are")
             return False
         why = self._rule_check.with_move(move, guests, self._tracker.underway, self._tracker.pending)
+        if why is not None:
+            self.end_pending(move, now, why)
+        return why is None
+
+    def _keeps_policies(self, move: DiskMove, now: StorageNow) -> bool:
+        """Whether the target complies with the storage policies of the disks; otherwise it is ended, or asked
+        again where they can't be read. A move back restores what was there before.
+        """
+        if move.kind == "rollback":
+            return True
+        request = request_for(move, now.guests[move.guest.id].host)
+        try:
+            why = policy_breach(self._platform, request, self._job.policies)
+        except PlatformError as error:
+            if self._attempts.has_waited(move.step):
+                self.end_pending(move, now, f"its storage policies could not be read: {error}")
+            return False
         if why is not None:
             self.end_pending(move, now, why)
         return why is None

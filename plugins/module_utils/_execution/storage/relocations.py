@@ -18,7 +18,8 @@ from ..._platforms.errors import PlatformError
 from ..._platforms.storage_protocol import DiskMoveRequest, DisksNow, StoragePlatform
 from ..migration_tracker import SUCCESSFUL
 from ..preflight import GO, PreflightResult
-from .job import MAX_SETTLING_SECONDS, DiskMoveJob
+from .job import MAX_SETTLING_SECONDS, DiskMoveJob, request_for
+from .policy_check import policies_kept, policy_breach
 from .preflight import disk_preflight
 from .rule_check import DiskRuleCheck
 
@@ -126,6 +127,13 @@ class RelocationCheck:
                 conflict = rules.with_move(move, now.guests, [*arriving, *coming], ())
                 if conflict is not None:
                     return PreflightResult("drop", conflict)
+                try:
+                    request = request_for(move, migration.target)
+                    broken = policy_breach(self.platform, request, self.limits.policies)
+                except PlatformError as error:
+                    return PreflightResult("busy", str(error))
+                if broken is not None:
+                    return PreflightResult("drop", broken)
             coming.append(move)
         return GO
 
@@ -223,6 +231,7 @@ def relocation_check(
                 for disk in guest.disks
                 if disk.id is not None and "cdrom" in disk.blockers
             ),
+            policies=policies_kept(policy),
         ),
         check_mode=check_mode,
     )

@@ -159,6 +159,10 @@ class ProxmoxPlatform:
         self._seen = self._monotonic(), seen.resources, seen.states
         return read_storage_now(self._session, seen)
 
+    def policy_breach(self, request: DiskMoveRequest) -> str | None:
+        """None: Proxmox VE has no storage policies."""
+        return None
+
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         """With the DiskFacts as details."""
         privileges = self._known_privileges()

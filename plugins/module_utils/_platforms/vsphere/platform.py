@@ -52,6 +52,7 @@ from .read.loads import Loads, read_loads, read_offer
 from .read.recent_tasks import Moves, migrations
 from .read.snapshot import snapshot_of
 from .read.storage_now import DISK_PATHS, Stores, read_storage, refresh
+from .read.storage_policies import StoragePolicies, breach, disks_of, read_storage_policies
 from .read.tags import Tags, read_tags
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ class VSpherePlatform:
         inventory, loads, store_loads, disk_loads, features, moves = self._asking(
             lambda: self._read(taken_at)
         )
+        policies = self._policies(inventory)
         tags, no_tags = self._tags(inventory)
         past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
@@ -98,6 +100,7 @@ class VSpherePlatform:
             loads,
             store_loads,
             disk_loads,
+            policies,
             features,
             moves,
             tags,
@@ -133,6 +136,12 @@ class VSpherePlatform:
     def look_at_storage(self, guests: Collection[str]) -> StorageNow:
         now, self._stores = self._asking(lambda: read_storage(self._session, self._place(), guests))
         return now
+
+    def policy_breach(self, request: DiskMoveRequest) -> str | None:
+        target = self._asking(self._known_stores).reference(request.target)
+        if target is None:
+            return f"there is no datastore {request.target} (any more)"
+        return self._asking(lambda: breach(self._session, request, target))
 
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         """With the DiskMove as details."""
@@ -243,6 +252,16 @@ class VSpherePlatform:
         features = read_features(self._session, inventory)
         moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
         return inventory, loads, store_loads, disk_loads, features, moves
+
+    def _policies(self, inventory: Inventory) -> StoragePolicies:
+        """The storage policies, or why they were not read: a cluster's hosts can be balanced without them."""
+        if not self._connection.storage:
+            return StoragePolicies()
+        subjects = disks_of(inventory.guests.values())
+        try:
+            return self._asking(lambda: read_storage_policies(self._session, subjects, inventory.datastores))
+        except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
+            return StoragePolicies(trouble=str(error))
 
     def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""

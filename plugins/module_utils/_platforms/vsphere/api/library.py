@@ -15,6 +15,7 @@ from ...errors import MissingLibrary
 
 vim: Any = None
 vmodl: Any = None
+pbm: Any = None
 _adapter: Any = None
 _support: Any = None
 try:
@@ -25,7 +26,7 @@ except ImportError:
     pass
 else:
     _library: Any = pyVmomi
-    vim, vmodl = _library.vim, _library.vmodl
+    vim, vmodl, pbm = _library.vim, _library.vmodl, _library.pbm
     _adapter, _support = pyVmomi.SoapAdapter, pyVmomi.VmomiSupport
 
 
@@ -35,11 +36,18 @@ def require() -> None:
         raise MissingLibrary("pyvmomi", "vsphere", "pyvmomi")
 
 
+def is_of_policies(this: Any) -> bool:
+    """Whether an object is one of the service of storage policies."""
+    return bool(type(this).__name__.startswith("pbm."))
+
+
 def known_versions() -> list[tuple[str, str]]:
     """The API versions that pyvmomi knows, newest first: its name for each and the server's."""
     return [(name, _support.versionIdMap[name]) for name in _support.GetServiceVersions("vim25")]
 
 
 def serializer(version: str) -> Any:
-    """The serializer of requests for an API version. It never connects anywhere."""
+    """The serializer of requests for an API version, such as those that `known_versions` names. It never
+    connects anywhere.
+    """
     return _adapter.SoapStubAdapter(host="localhost", version=version)

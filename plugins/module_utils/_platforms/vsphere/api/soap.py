@@ -12,34 +12,45 @@ from xml.etree.ElementTree import Element
 from ...errors import UnexpectedAnswer, Unreachable
 from .errors import error_of
 from .https import Answer, Https
-from .library import known_versions, serializer
-from .values import find
+from .library import is_of_policies, known_versions, serializer
+from .values import NAMESPACE, find
 
-_PATH = "/sdk"
+_SDK = "/sdk"
+_POLICIES = "/pbm"
+# Of vSphere 6.5, the first with all calls that are made.
+_POLICIES_VERSION = "pbm.version.version11"
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_POLICIES_NAMESPACE = "{urn:pbm}"
 
 
 class Soap:
-    """Calls of the API in the newest version that both sides know. The login is a cookie."""
+    """Calls of the API in the newest version that both sides know, and of the service of storage policies.
+    The login is a cookie; that service wants its value in the header of the envelope.
+    """
 
     def __init__(self, https: Https) -> None:
         self._https = https
         self._where = str(https.endpoint)
         self._serializer = serializer(self._version())
+        self._policies_serializer = serializer(_POLICIES_VERSION)
         self._cookie = ""
 
     def call(self, this: Any, method: str, *arguments: Any, repeatable: bool = True) -> Element:
         """Call a method of a pyvmomi object, its arguments in the API's order; returns the element that holds
         the `returnval`s. Raises what `faults.error_of` makes of a fault, and what `Https.request` raises.
         """
-        request = self._serializer.SerializeRequest(this, getattr(type(this), method).info, arguments)
-        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": self._serializer.versionId}
+        path, writer = _SDK, self._serializer
+        if is_of_policies(this):
+            path, writer = _POLICIES, self._policies_serializer
+            writer.requestContext = {"vcSessionCookie": self._cookie.partition("=")[2].strip('"')}
+        request = writer.SerializeRequest(this, getattr(type(this), method).info, arguments)
+        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": writer.versionId}
         if self._cookie:
             headers["Cookie"] = self._cookie
-        answer = self._https.request("POST", _PATH, request, headers, repeatable=repeatable)
-        if answer.cookie:
+        answer = self._https.request("POST", path, request, headers, repeatable=repeatable)
+        if answer.cookie and path == _SDK:
             self._cookie = answer.cookie.partition(";")[0]
-        body = self._parsed(answer)
+        body = self._parsed(answer, path)
         if answer.status == 200:
             return body
         message = body.findtext("faultstring") or ""
@@ -51,35 +62,36 @@ class Soap:
         """Be nobody again: a server does not let somebody log in who is logged in."""
         self._cookie = ""
 
-    def _parsed(self, answer: Answer) -> Element:
+    def _parsed(self, answer: Answer, path: str) -> Element:
         if answer.status in (200, 500):
             try:
                 envelope = ElementTree.fromstring(answer.body)
             except ElementTree.ParseError:
-                raise self._unexpected(answer) from None
+                raise self._unexpected(answer, path) from None
             body = envelope.find(f"{_ENVELOPE}Body")
             if body is not None and len(body):
-                return body[0]
-        raise self._unexpected(answer)
+                return body[0] if path == _SDK else _renamed(body[0])
+        raise self._unexpected(answer, path)
 
-    def _unexpected(self, answer: Answer) -> UnexpectedAnswer | Unreachable:
+    def _unexpected(self, answer: Answer, path: str) -> UnexpectedAnswer | Unreachable:
         said = f"HTTP {answer.status} {answer.reason}".rstrip()
         if answer.status in (502, 503, 504):
-            return Unreachable(f"vCenter is not ready ({said})", where=self._where)
+            what = "vCenter" if path == _SDK else "vCenter's service of storage policies"
+            return Unreachable(f"{what} is not ready ({said})", where=self._where)
         return UnexpectedAnswer(
-            f"the answer to {_PATH} is not one of the vSphere API ({said})",
+            f"the answer to {path} is not one of the vSphere API ({said})",
             where=self._where,
             hint="Is this the address of a vCenter?",
         )
 
     def _version(self) -> str:
-        answer = self._https.request("GET", f"{_PATH}/vimServiceVersions.xml", repeatable=True)
+        answer = self._https.request("GET", f"{_SDK}/vimServiceVersions.xml", repeatable=True)
         if answer.status != 200:
-            raise self._unexpected(answer)
+            raise self._unexpected(answer, _SDK)
         try:
             offered = {element.text for element in ElementTree.fromstring(answer.body).iter("version")}
         except ElementTree.ParseError:
-            raise self._unexpected(answer) from None
+            raise self._unexpected(answer, _SDK) from None
         for name, version in known_versions():
             if version in offered:
                 return name
@@ -88,6 +100,16 @@ class Soap:
             where=self._where,
             hint="Install a newer pyvmomi",
         )
+
+
+def _renamed(body: Element) -> Element:
+    """The answer of the service of storage policies, with its elements called as those of the rest: one place
+    knows the namespace.
+    """
+    for element in body.iter():
+        if element.tag.startswith(_POLICIES_NAMESPACE):
+            element.tag = NAMESPACE + element.tag.removeprefix(_POLICIES_NAMESPACE)
+    return body
 
 
 def returned(response: Element) -> Element | None:

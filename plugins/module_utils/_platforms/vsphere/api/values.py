@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from functools import cache
 from xml.etree.ElementTree import Element
 
-_NAMESPACE = "{urn:vim25}"
+NAMESPACE = "{urn:vim25}"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 
 @cache
 def _qualified(path: str) -> str:
-    return "/".join(_NAMESPACE + step for step in path.split("/"))
+    return "/".join(NAMESPACE + step for step in path.split("/"))
 
 
 def find(element: Element | None, path: str) -> Element | None:
@@ -27,7 +27,7 @@ def find_all(element: Element | None, path: str) -> list[Element]:
 
 
 def descendants(element: Element, tag: str) -> Iterator[Element]:
-    return element.iter(_NAMESPACE + tag)
+    return element.iter(NAMESPACE + tag)
 
 
 def text(element: Element | None, path: str = "") -> str | None:

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from ...._model.snapshot import ClusterRef, Guest, HiddenFact, Notice, Snapshot
+from ...._model.snapshot import ClusterRef, Disk, Guest, HiddenFact, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted
 from ..api.values import plain
 from .clusters import ClusterPlace
 from .datastore_loads import StoreLoads
-from .datastores import datastores, same_places
+from .datastores import datastores, identities, mounting, same_places
 from .disk_loads import DiskLoads
 from .features import Features
 from .guests import Surroundings, guest_of
@@ -26,6 +26,7 @@ from .loads import Loads
 from .recent_tasks import Moves
 from .rules import balancing_disabled, drs_rules, fault_tolerance_rules, other_balancers
 from .storage_drs import is_in_hidden_pod, storage_rules, unbalanced
+from .storage_policies import StoragePolicies
 from .tags import Tags
 from .targets import unreserved
 
@@ -36,6 +37,7 @@ def snapshot_of(
     loads: Loads,
     store_loads: StoreLoads,
     disk_loads: DiskLoads,
+    policies: StoragePolicies,
     features: Features,
     moves: Moves,
     tags: Tags,
@@ -61,8 +63,11 @@ def snapshot_of(
         replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))
         for identity, found in inventory.hosts.items()
     ]
+    mounted = mounting(inventory.hosts, inventory.datastores)
+    ids = identities(inventory.datastore_names, mounted, inventory.shared)
     guests = [
-        _with_past(guest_of(found, around), past, identity) for identity, found in inventory.guests.items()
+        _with_policies(_with_past(guest_of(found, around), past, identity), policies, ids)
+        for identity, found in inventory.guests.items()
     ]
     rules = drs_rules(inventory.config, inventory.guests.keys())
     return Snapshot(
@@ -81,6 +86,7 @@ def snapshot_of(
             *_move_notices(inventory, moves),
             *_load_notices(inventory, loads, window_seconds),
             *_store_notices(inventory, store_loads),
+            *_policy_notices(policies),
             *_read_notices(inventory),
             *_hidden_notices(inventory),
         ),
@@ -98,6 +104,33 @@ def _with_past(guest: Guest, past: MigrationHistory, identity: str) -> Guest:
         if failed is None
         else tuple(replace(disk, last_failed_at=failed) for disk in guest.disks),
     )
+
+
+def _with_policies(guest: Guest, policies: StoragePolicies, ids: Mapping[str, str]) -> Guest:
+    """With the storage policy of each disk, and the datastores that comply; `ids` are those of datastores by
+    reference.
+    """
+    return replace(guest, disks=tuple(_with_policy(disk, guest.id, policies, ids) for disk in guest.disks))
+
+
+def _with_policy(disk: Disk, guest: str, policies: StoragePolicies, ids: Mapping[str, str]) -> Disk:
+    subject = (guest, disk.id or "")
+    if policies.trouble is not None or subject in policies.unknown:
+        return replace(disk, blockers=tuple(sorted({*disk.blockers, "storage_policy_unknown"})))
+    policy = policies.of.get(subject)
+    if policy is None:
+        return disk
+    complying = tuple(sorted(identity for store, identity in ids.items() if store in policy.datastores))
+    everywhere = len(complying) == len(ids)
+    return replace(disk, storage_policy=policy.name, targets=None if everywhere else complying)
+
+
+def _policy_notices(policies: StoragePolicies) -> Iterator[Notice]:
+    if policies.trouble is not None:
+        yield Notice(
+            text=f"storage policies were not read: {policies.trouble}. All disks stay where they are, unless "
+            "storage.allow_blockers contains storage_policy_unknown, or storage.platform_rules is false"
+        )
 
 
 def _feature_notices(features: Features) -> Iterator[Notice]:

@@ -1,0 +1,195 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storage policies of a simulated vCenter: which disk has one, and where it may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    Datastore,
+    Disk,
+    HostDatastore,
+    Snapshot,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    PermissionMissing,
+    Refused,
+    Unreachable,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.storage_protocol import (
+    DiskMoveRequest,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSpherePlatform,
+)
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulators import launch
+
+GIB = clusters.GIB
+UNKNOWN = "storage_policy_unknown"
+MOVE = DiskMoveRequest(guest="vm-one", host="host-a", disks=("2000",), source="gold1", target="nfs")
+
+
+def disk(key: str, datastore: str = "gold1", **more: object) -> Disk:
+    plain = Disk(id=key, datastore=datastore, size=10 * GIB, used=5 * GIB, thin=True)
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def with_policies() -> Snapshot:
+    """vm-one has a disk that must be on gold, one that may be anywhere and one without a policy, and files of
+    its own that must be on gold; vm-two has nothing of the kind.
+    """
+    names = ("gold1", "gold2", "nfs")
+    seen = {name: HostDatastore(shared=True, capacity=100 * GIB, free=50 * GIB) for name in names}
+    gold = {"storage_policy": "gold", "targets": ("gold1", "gold2")}
+    return replace(
+        clusters.cluster(
+            (clusters.host("a", datastores=seen), clusters.host("b", datastores=seen)),
+            (
+                clusters.guest(
+                    "one",
+                    "a",
+                    disks=(
+                        disk("2000", **gold),
+                        disk("2001", storage_policy="anywhere"),
+                        disk("2002"),
+                        disk("home", **gold),
+                    ),
+                ),
+                clusters.guest("two", "b", disks=(disk("2000", "nfs"),)),
+            ),
+        ),
+        datastores=tuple(
+            Datastore(
+                id=name,
+                name=name,
+                shared=True,
+                hosts=("host-a", "host-b"),
+                type="VMFS",
+                thin=True,
+                capacity=100 * GIB,
+                free=50 * GIB,
+            )
+            for name in names
+        ),
+    )
+
+
+def serve(
+    simulator: Simulate, snapshot: Snapshot, **options: object
+) -> tuple[launch.Simulator, VSpherePlatform]:
+    served = simulator("vcenter", snapshot)
+    return served, clusters.connect(served, **options)
+
+
+def policies_of(snapshot: Snapshot) -> dict[tuple[str, str | None], tuple[object, object]]:
+    return {
+        (guest.id, disk.id): (disk.storage_policy, disk.targets)
+        for guest in snapshot.guests
+        for disk in guest.disks
+    }
+
+
+def blocked(snapshot: Snapshot) -> list[bool]:
+    return [UNKNOWN in disk.blockers for guest in snapshot.guests for disk in guest.disks]
+
+
+def test_disks_are_read_with_their_policy_and_the_datastores_that_comply(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    read = platform.read()
+    gold = ("gold", ("gold1", "gold2"))
+    assert policies_of(read) == {
+        ("vm-one", "2000"): gold,
+        # One that every datastore complies with is no limit.
+        ("vm-one", "2001"): ("anywhere", None),
+        ("vm-one", "2002"): (None, None),
+        ("vm-one", "home"): gold,
+        ("vm-two", "2000"): (None, None),
+        ("vm-two", "home"): (None, None),
+    }
+    assert not any(blocked(read))
+    made = clusters.calls(served)
+    asked = {name: made[name] for name in made if name.startswith("Pbm")}
+    assert asked == {
+        "PbmRetrieveServiceContent": 1,
+        "PbmQueryAssociatedProfiles": 1,
+        "PbmRetrieveContent": 1,
+        "PbmCheckRequirements": 2,
+    }
+
+
+def test_many_disks_are_asked_about_together(simulator: Simulate) -> None:
+    base = with_policies()
+    guests = [
+        clusters.guest(f"n{number}", "a", disks=tuple(disk(str(2000 + key)) for key in range(10)))
+        for number in range(60)
+    ]
+    served, platform = serve(simulator, replace(base, guests=(*base.guests, *guests)))
+    read = platform.read()
+    assert policies_of(read)["vm-one", "2000"] == ("gold", ("gold1", "gold2"))
+    # 606 disks and 62 times the other files of a guest.
+    assert clusters.calls(served)["PbmQueryAssociatedProfiles"] == 2
+
+
+def test_policies_are_not_asked_for_where_no_disk_is_to_be_moved(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies(), storage=False)
+    assert not any(blocked(platform.read()))
+    assert not [name for name in clusters.calls(served) if name.startswith("Pbm")]
+
+
+@pytest.mark.parametrize(
+    ("switches", "said"),
+    [
+        ({"no_permission_on": ["storage-policies"]}, "StorageProfile.View"),
+        ({"fail_calls": [{"call": "PbmQueryAssociatedProfiles", "error": "RuntimeFault"}]}, "RuntimeFault"),
+        ({"fail_calls": [{"call": "PbmCheckRequirements", "error": 503}]}, "storage policies is not ready"),
+        ({"fail_calls": [{"call": "PbmRetrieveServiceContent", "error": 404}]}, "/pbm"),
+    ],
+)
+def test_where_policies_can_t_be_read_all_disks_stay_and_a_notice_says_why(
+    simulator: Simulate, switches: dict[str, object], said: str
+) -> None:
+    served, platform = serve(simulator, with_policies())
+    served.switches(**switches)
+    read = platform.read()
+    assert all(blocked(read))
+    (notice,) = [notice.text for notice in read.notices if "Storage policies were not read" in notice.text]
+    assert said in notice, notice
+    assert "storage_policy_unknown" in notice
+
+
+def test_a_policy_that_was_assigned_meanwhile_is_found_before_a_move(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    assert platform.policy_breach(replace(MOVE, disks=("2002",))) is None
+    assert platform.policy_breach(replace(MOVE, target="gold2")) is None
+    assert (
+        platform.policy_breach(MOVE) == "datastore nfs does not comply with storage policy gold of disk 2000"
+    )
+    new = {"guest": "vm-one", "disk": "2002", "policy": "silver", "datastores": ["gold1"]}
+    served.switches(storage_policies=[new])
+    said = platform.policy_breach(replace(MOVE, disks=("2000", "2002"), target="gold2"))
+    assert said == "datastore gold2 does not comply with storage policy silver of disk 2002"
+
+
+def test_where_policies_can_t_be_read_before_a_move_it_is_an_error(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    platform.look_at_storage(["vm-one"])
+    with pytest.raises(Refused, match="the storage policy of disk 2009 could not be read"):
+        platform.policy_breach(replace(MOVE, disks=("2009",)))
+    served.switches(no_permission_on=["storage-policies"])
+    with pytest.raises(PermissionMissing, match=r"StorageProfile\.View"):
+        platform.policy_breach(MOVE)
+    served.switches(no_permission_on=[], fail_calls=[{"call": "PbmCheckRequirements", "error": 503}])
+    with pytest.raises(Unreachable):
+        platform.policy_breach(MOVE)
+
+
+def test_a_session_that_ends_is_renewed_for_policies_too(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    platform.look_at_storage(["vm-one"])
+    served.expire_sessions()
+    assert platform.policy_breach(replace(MOVE, target="gold2")) is None
