@@ -144,7 +144,7 @@ def test_policies_are_not_asked_for_where_no_disk_is_to_be_moved(simulator: Simu
 @pytest.mark.parametrize(
     ("switches", "said"),
     [
-        ({"no_permission_on": ["storage-policies"]}, "StorageProfile.View"),
+        ({"no_permission_on": ["storage-policies"]}, "StorageProfile.View on the vCenter itself"),
         ({"fail_calls": [{"call": "PbmQueryAssociatedProfiles", "error": "RuntimeFault"}]}, "RuntimeFault"),
         ({"fail_calls": [{"call": "PbmCheckRequirements", "error": 503}]}, "storage policies is not ready"),
         ({"fail_calls": [{"call": "PbmRetrieveServiceContent", "error": 404}]}, "/pbm"),

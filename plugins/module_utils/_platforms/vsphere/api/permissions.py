@@ -80,7 +80,10 @@ def names(session: Session, places: Sequence[tuple[str, str]], limit: int = 5) -
         found = []
     called = {item.id: plain(item.text("name")) for item in found}
     return [
-        f"{_WORDS.get(kind, kind or 'object')} {called.get(identity) or identity}"
+        # The service of storage policies is no object of the inventory.
+        "the vCenter itself"
+        if kind.startswith("Pbm")
+        else f"{_WORDS.get(kind, kind or 'object')} {called.get(identity) or identity}"
         for kind, identity in places
     ]
 
