@@ -73,9 +73,11 @@ def _in_band(cluster: Snapshot, places: tuple[str, ...], full: float) -> bool:
 
 @pytest.mark.parametrize("full", FULL)
 @pytest.mark.parametrize("seed", range(8))
-def test_exact_is_the_fewest_there_is(seed: int, full: float) -> None:
+def test_exact_is_the_fewest_there_is_and_the_bound_never_above(seed: int, full: float) -> None:
     cluster = small(seed)
     wanted = fewest(cluster, full)
+    searched = plan(cluster, asked(full))
+    assert wanted is None or searched.proof.migrations_lower_bound <= wanted <= len(searched.migrations)
     found = plan(cluster, asked(full, "exact"))
     if wanted is None:
         assert found.status != "balanced"
@@ -90,15 +92,6 @@ def test_the_program_has_what_the_search_leaves_of_the_limit() -> None:
     late = plan(cluster, policy, clock=itertools.count(0.0, 1000.0).__next__)
     assert (proven.proof.optimal, "HiGHS" in proven.proof.method) == (True, True)
     assert (late.status, "HiGHS" in late.proof.method) == ("balanced", False)
-
-
-@pytest.mark.parametrize("full", FULL)
-@pytest.mark.parametrize("seed", range(8))
-def test_the_bound_is_never_above_what_is_needed(seed: int, full: float) -> None:
-    cluster = small(seed)
-    wanted = fewest(cluster, full)
-    found = plan(cluster, asked(full))
-    assert wanted is None or found.proof.migrations_lower_bound <= wanted <= len(found.migrations)
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3, 4, 6, 8, 10, 11])

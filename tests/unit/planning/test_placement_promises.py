@@ -206,9 +206,9 @@ def test_room_is_made_by_one_migration_where_one_does(case: tuple[Snapshot, Plac
     if any(legal(snapshot, request, [host]) for host in snapshot.hosts):
         assert result.plan is None
         return
-    if one_will_do(snapshot, request):
-        assert result.plan is not None
-        assert len(result.plan.migrations) == 1
+    # Found by trying all, which takes longer than the answer.
+    one = result.plan is not None and len(result.plan.migrations) == 1
+    assert one or not one_will_do(snapshot, request)
 
 
 def one_will_do(snapshot: Snapshot, request: PlacementRequest) -> bool:
