@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def guests_of(plan: Mapping[str, Any]) -> list[str]:
 def under_way(simulator: Simulator, process: subprocess.Popen[str]) -> None:
     while len(simulator.state()["migrations"]) < 2:
         assert process.poll() is None, result_of(process)
+        time.sleep(0.02)
 
 
 def test_a_plan_that_another_run_has_overtaken_is_refused(cluster: Path, tmp_path: Path) -> None:
