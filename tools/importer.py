@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 
 from .package import built
 from .run import Shell, StepFailed, counted
@@ -21,9 +22,10 @@ COMPLAINT = re.compile(r"^(?:ERROR|WARNING|CRITICAL): .*", re.MULTILINE)
 
 def import_collection(shell: Shell) -> str:
     """Pass when the importer takes the tarball and complains of nothing."""
-    with built(shell) as tarball:
+    tarball = built(shell)
+    with tempfile.TemporaryDirectory(prefix="evenkeel-import-") as temporary:
         printed = shell.run(
-            sys.executable, "-m", "galaxy_importer.main", tarball, cwd=tarball.parent, env=SETTINGS
+            sys.executable, "-m", "galaxy_importer.main", tarball, cwd=temporary, env=SETTINGS
         )
     complaints = COMPLAINT.findall(printed)
     if complaints:

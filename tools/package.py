@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,25 +20,32 @@ DIST = ROOT / "dist"
 PROGRAMS = Path(sys.executable).parent
 EXAMPLE = Path("playbooks", "files", "example-cluster.json")
 
+_BUILDING = threading.Lock()
+_BUILT: list[Path] = []
+
 
 def only_from(folder: str | Path) -> dict[str, str]:
     """Settings that let Ansible find no collection elsewhere: not the checkout, which .venv links to."""
     return {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
 
 
-@contextmanager
-def built(shell: Shell) -> Iterator[Path]:
-    """The tarball of the collection, in a directory of its own that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="evenkeel-built-") as temporary:
-        with collection_copy() as copy:
-            shell.run("ansible-galaxy", "collection", "build", "--output-path", temporary, cwd=copy)
-        yield next(Path(temporary).glob("*.tar.gz"))
+def built(shell: Shell) -> Path:
+    """The tarball of the collection, made once for all steps and gone at the end."""
+    with _BUILDING:
+        if not _BUILT:
+            folder = tempfile.mkdtemp(prefix="evenkeel-built-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            with collection_copy() as copy:
+                shell.run("ansible-galaxy", "collection", "build", "--output-path", folder, cwd=copy)
+            _BUILT.extend(Path(folder).glob("*.tar.gz"))
+    return _BUILT[0]
 
 
 @contextmanager
 def installed(shell: Shell) -> Iterator[Path]:
     """The collection as its users get it: built, and installed into an empty directory, gone afterwards."""
-    with built(shell) as tarball, tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
+    tarball = built(shell)
+    with tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
         install = ("ansible-galaxy", "collection", "install", "--offline", "-p", temporary, tarball)
         shell.run(*install, cwd=temporary, env=only_from(temporary))
         _keep(tarball)
