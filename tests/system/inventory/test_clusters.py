@@ -272,24 +272,3 @@ def test_what_makes_no_sense(tmp_path: Path) -> None:
     other.write_text("plugin: evenkeel.cluster.clusters\nplatform: rehearsal\n")
     _none, said = inventory(other, code=1)
     assert "other.yml" in said
-
-
-def test_a_playbook_of_the_collection_runs_over_it(tmp_path: Path) -> None:
-    given = rehearsed(tmp_path, generate(Shape(hosts=4, guests=30, seed=3)))
-    done = subprocess.run(
-        [
-            str(Path(sys.prefix, "bin", "ansible-playbook")),
-            "evenkeel.cluster.balance",
-            "-i",
-            str(given),
-            "--check",
-        ],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "EVENKEEL_STATE_URL": "sqlite://"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "changed=1" in done.stdout
