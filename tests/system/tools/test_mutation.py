@@ -48,18 +48,19 @@ def test_nothing():
 """
 
 
-@pytest.fixture
-def reached(tmp_path: Path) -> dict[str, tuple[float, dict[str, list[int]]]]:
+@pytest.fixture(scope="module")
+def reached(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, dict[str, list[int]]]]:
     """What the plugin says of four tests."""
-    module = tmp_path / "plugins" / "module_utils" / "doubling.py"
+    folder = tmp_path_factory.mktemp("doubling")
+    module = folder / "plugins" / "module_utils" / "doubling.py"
     module.parent.mkdir(parents=True)
     module.write_text(SOURCE)
-    (tmp_path / "test_it.py").write_text(TESTS)
+    (folder / "test_it.py").write_text(TESTS)
     plugin = "ansible_collections.evenkeel.cluster.tools.reach"
     command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, "--reach", "reached.json", "test_it.py"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    found = json.loads((tmp_path / "reached.json").read_text())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    found = json.loads((folder / "reached.json").read_text())
     return {
         test.partition("::")[2]: (seconds, {Path(name).name: lines for name, lines in modules.items()})
         for test, (seconds, modules) in found.items()
