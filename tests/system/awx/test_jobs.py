@@ -88,7 +88,7 @@ def test_a_job_that_fails_says_why(desk: Desk) -> None:
     before = desk.guests()
     job = desk.launch("create_vms", **{**ANSWERS, "vm_memory": 4000})
     told = job["artifacts"]["evenkeel_pipeline"]
-    assert (job["status"], told["status"]) == ("failed", "failed")
+    assert (job["status"], told["status"], told["cluster"]) == ("failed", "failed", None)
     assert "0 of 4 hosts fit: 3 memory, 1 cpu" in told["error"]
     assert told["error"] == job["failures"][-1]
     assert desk.guests() == before
@@ -115,11 +115,6 @@ def test_a_place_and_a_lease_are_answers_too(desk: Desk) -> None:
 
 def test_answers_of_surveys_reach_the_roles(desk: Desk) -> None:
     before = desk.guests()
-    check = desk.launch("check", request_goal="rules")
-    assert check["status"] == "successful", check
-    assert check["artifacts"]["evenkeel_balance"]["production"]["plan"]["status"]
-    assert desk.guests() == before
-
     balance = desk.launch("balance", request_goal="spread", request_max_migrations=1)
     assert balance["status"] == "successful", balance
     outcome = balance["artifacts"]["evenkeel_balance"]["production"]["outcome"]
