@@ -54,7 +54,7 @@ GATED = """\
 
 @dataclass(frozen=True)
 class Site:
-    """One cluster by rehearsal, another that has nothing to do with it, and a database."""
+    """One cluster by rehearsal, perhaps another that has nothing to do with it, and a database."""
 
     folder: Path
     database: Database
@@ -144,9 +144,10 @@ def vm(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    names: Sequence[str] = getattr(request, "param", ("prod",))
     hosts = {}
-    for name, seed in (("prod", 7), ("lab", 8)):
+    for seed, name in enumerate(names, 7):
         snapshot = generate(Shape(hosts=3, guests=6, seed=seed)).to_json()
         snapshot["cluster"] = {"id": name, "name": name}
         if name == "lab":
@@ -165,6 +166,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path, database)
 
 
+@pytest.mark.parametrize("site", [("prod", "lab")], ids=["two clusters"], indirect=True)
 def test_a_spare_vm_is_ready_and_goes_with_its_lease(site: Site) -> None:
     site.ask("spare-1", lifetime="40d")
     before = (site.folder / "prod.json").read_text()
