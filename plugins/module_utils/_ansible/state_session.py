@@ -101,12 +101,13 @@ class RunState:
         self._silent_until = 0.0
         self._context: RunContext | None = None
         self._disk_moves: Mapping[int, DiskMove] = {}
-        # Now, not when something is under way.
-        from .._state import disk_history, history, runs
+        if database is not None or others is not None:
+            # Now, not when something is under way.
+            from .._state import disk_history, history, runs
 
-        self._history = history
-        self._disk_history = disk_history
-        self._runs = runs
+            self._history = history
+            self._disk_history = disk_history
+            self._runs = runs
 
     @property
     def notices(self) -> Sequence[str]:
@@ -252,9 +253,6 @@ def run_state(
     """
     at_least(options, 0, "lock_wait")
     at_least(options, 1, "history_days", unit="days")
-    from .._state.database import now
-    from .._state.locks import LOCK_SECONDS, cluster_lock, holder
-
     key = cluster_key(options, cluster)
     notices: list[str] = []
     with ExitStack() as stack, ExitStack() as locked:
@@ -262,6 +260,9 @@ def run_state(
         others = database if options.lock else None
         lock, asked_at = None, 0.0
         if database is not None:
+            from .._state.database import now
+            from .._state.locks import LOCK_SECONDS, cluster_lock, holder
+
             stack.enter_context(database)
             asked_at = database.read(now)
         if database is not None and check_mode:

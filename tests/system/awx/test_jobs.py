@@ -115,6 +115,11 @@ def test_a_place_and_a_lease_are_answers_too(desk: Desk) -> None:
 
 def test_answers_of_surveys_reach_the_roles(desk: Desk) -> None:
     before = desk.guests()
+    check = desk.launch("check", request_goal="rules")
+    assert check["status"] == "successful", check
+    assert check["artifacts"]["evenkeel_balance"]["production"]["plan"]["status"]
+    assert desk.guests() == before
+
     balance = desk.launch("balance", request_goal="spread", request_max_migrations=1)
     assert balance["status"] == "successful", balance
     outcome = balance["artifacts"]["evenkeel_balance"]["production"]["outcome"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._execution.clock import Clock, SystemClock
 from ..._execution.concurrency_limits import ConcurrencyLimits
@@ -43,7 +43,6 @@ from ..._planning.storage.rules import resolve_storage_rules
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..._platforms.storage_protocol import StoragePlatform
-from ..._state.history import GuestMove
 from ..errors import FileError
 from ..json_files import is_kept, read_json
 from ..log import Log, LogOptions, open_log
