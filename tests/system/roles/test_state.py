@@ -300,10 +300,23 @@ def test_no_two_clusters_have_the_same_key(tmp_path: Path) -> None:
     assert cluster_key(copy, one) == f"rehearsal:{tmp_path}/copy.json"
 
 
-def test_who_reads_loads_no_database_before_there_is_one() -> None:
-    asked = "import sys, ansible_collections.evenkeel.cluster.plugins.modules.cluster_facts"
-    asked += "; sys.exit('sqlalchemy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+LOADS_NO_DATABASE = f"""
+import sys
+from {PACKAGE}.plugins.modules import cluster_facts, vm_migrate
+from {PACKAGE}.plugins.module_utils._ansible.state_session import RunOptions, run_state
+from {PACKAGE}.plugins.module_utils._model.snapshot import ClusterRef
+
+cluster, home = ClusterRef(id="prod", name="prod"), {{"HOME": sys.argv[1]}}
+with run_state(RunOptions(platform="proxmox"), cluster, home, check_mode=True) as kept:
+    assert not kept.shifted(None) and not kept.notices
+assert "sqlalchemy" not in sys.modules
+"""
+
+
+def test_a_reading_and_a_dry_run_load_no_database_before_there_is_one(tmp_path: Path) -> None:
+    started = [sys.executable, "-c", LOADS_NO_DATABASE, str(tmp_path)]
+    done = subprocess.run(started, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_controller_with_a_wrong_clock_changes_nothing(home: dict[str, str]) -> None:

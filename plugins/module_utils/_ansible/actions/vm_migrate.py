@@ -73,6 +73,9 @@ from ..reports.progress_file import ProgressFile
 from ..started_by import who_started
 from ..state_session import RunOptions, RunState, journal_path, run_state
 
+if TYPE_CHECKING:
+    from ..._state.history import GuestMove
+
 
 @dataclass(frozen=True, kw_only=True)
 class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions, LogOptions):
