@@ -53,7 +53,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "snapshot_chain": "it has snapshots, which stay where they are: delete them",
     "storage_not_copied": "the platform copies no disk from the kind of storage that it uses: move the disk",
     "storage_policy_unknown": (
-        "its storage policy could not be read: grant the privilege to view storage policies, or allow "
+        "its storage policy could not be read, and a warning of the run says why: correct that, or allow "
         "storage_policy_unknown"
     ),
     "template": "it is a template",

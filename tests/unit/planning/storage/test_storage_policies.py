@@ -159,7 +159,7 @@ def test_a_disk_of_unknown_policy_stays_unless_that_is_allowed(allowed: dict[str
     snapshot = cluster([place("a"), place("b", 2000)], [guest("vm1", unknown)])
     plan = planned(snapshot)
     assert plan.moves == ()
-    assert "grant the privilege to view storage policies" in plan.immovable[0].why
+    assert "its storage policy could not be read" in plan.immovable[0].why
     assert ways(planned(snapshot, **allowed)) == [("vm1", ("scsi0",), "a", "b", "space")]
 
 

@@ -131,6 +131,11 @@ def _policy_notices(policies: StoragePolicies) -> Iterator[Notice]:
             text=f"storage policies were not read: {policies.trouble}. All disks stay where they are, unless "
             "storage.allow_blockers contains storage_policy_unknown, or storage.platform_rules is false"
         )
+    elif policies.unknown:
+        yield Notice(
+            text="vCenter could not tell the storage policies of "
+            f"{counted(len(policies.unknown), 'disk')}, which therefore stay where they are"
+        )
 
 
 def _feature_notices(features: Features) -> Iterator[Notice]:

@@ -117,10 +117,8 @@ def _joined(policies: Sequence[Policy]) -> Policy:
 def _chosen(
     session: Session, manager: Any, subjects: Sequence[Subject]
 ) -> tuple[dict[Subject, list[str]], frozenset[Subject]]:
-    """The ids of the policies of each disk that has one, and the disks for which there is only a fault."""
-    by_key = {_key(subject): subject for subject in subjects}
-    found: dict[Subject, list[str]] = {}
-    unknown: set[Subject] = set()
+    """The ids of the policies of each disk that has one, and the disks about which nothing is known."""
+    answers: dict[tuple[str, str], list[str] | None] = {}
     for start in range(0, len(subjects), _SUBJECTS):
         asked = [
             pbm.ServerObjectRef(objectType=kind, key=key)
@@ -130,13 +128,25 @@ def _chosen(
         for entry in find_all(answer, "returnval"):
             key = (text(entry, "object/objectType") or "", text(entry, "object/key") or "")
             profiles = [text(profile, "uniqueId") or "" for profile in find_all(entry, "profileId")]
-            if key not in by_key:
-                continue
-            if find(entry, "fault") is not None:
-                unknown.add(by_key[key])
-            elif profiles:
-                found[by_key[key]] = profiles
-    return found, frozenset(unknown)
+            answers[key] = None if find(entry, "fault") is not None else profiles
+    return judged(subjects, answers)
+
+
+def judged(
+    subjects: Sequence[Subject], answers: Mapping[tuple[str, str], Sequence[str] | None]
+) -> tuple[dict[Subject, list[str]], frozenset[Subject]]:
+    """What the answers of the service, None for a fault, say of these disks, as `_chosen` returns it.
+
+    The documentation of the API does not say whether a disk without a policy is answered at all. Where one
+    is, a disk that was left out is not known; where only disks with a policy are, it has none.
+    """
+    names_all = any(policies is not None and not policies for policies in answers.values())
+    missing: Sequence[str] | None = None if names_all else ()
+    found = {subject: answers.get(_key(subject), missing) for subject in subjects}
+    return (
+        {subject: list(policies) for subject, policies in found.items() if policies},
+        frozenset(subject for subject, policies in found.items() if policies is None),
+    )
 
 
 def _key(subject: Subject) -> tuple[str, str]:
