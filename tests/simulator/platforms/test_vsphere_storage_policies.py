@@ -131,7 +131,7 @@ def test_many_disks_are_asked_about_together(simulator: Simulate) -> None:
     served, platform = serve(simulator, replace(base, guests=(*base.guests, *guests)))
     read = platform.read()
     assert policies_of(read)["vm-one", "2000"] == ("gold", ("gold1", "gold2"))
-    # 606 disks and 62 times the other files of a guest.
+    # 604 disks, and the other files of 62 guests, 500 a call.
     assert clusters.calls(served)["PbmQueryAssociatedProfiles"] == 2
 
 

@@ -133,7 +133,7 @@ def _policy_notices(policies: StoragePolicies) -> Iterator[Notice]:
         )
     elif policies.unknown:
         yield Notice(
-            text="vCenter could not tell the storage policies of "
+            text="vCenter did not report the storage policies of "
             f"{counted(len(policies.unknown), 'disk')}, which therefore stay where they are"
         )
 

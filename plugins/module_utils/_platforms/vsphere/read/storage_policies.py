@@ -41,8 +41,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class StoragePolicies:
-    """The policies by disk. `unknown` are the disks whose policies the service could not tell; `trouble` is
-    why it told none at all.
+    """The policies by disk. `unknown` are the disks whose policies the service did not report; `trouble` is
+    why none were read at all.
     """
 
     of: Mapping[Subject, Policy] = field(default_factory=dict)
