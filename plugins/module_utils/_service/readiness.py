@@ -14,6 +14,8 @@ from collections.abc import Mapping
 log = logging.getLogger("evenkeel.service")
 VARIABLES = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"})
 """These are for the service alone, not for the playbooks that it starts."""
+_READ_SECONDS = 5.0
+"""How long systemd may take to make room for what is said once."""
 
 
 class Readiness:
@@ -25,14 +27,17 @@ class Readiness:
         mine = environment.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         self._pause = int(microseconds) / 2_000_000 if microseconds.isdecimal() and mine else 0.0
 
-    def tell(self, *fields: str) -> None:
-        """Send fields such as `READY=1`."""
+    def tell(self, *fields: str, wait_seconds: float = _READ_SECONDS) -> None:
+        """Send fields such as `READY=1`. The socket queues only few datagrams (`net.unix.max_dgram_qlen`)
+        that systemd has not read yet: what finds no room for `wait_seconds` is logged and not sent.
+        """
         if not self._socket.startswith(("/", "@")):
             return
         # In the abstract namespace a name begins with a null byte.
         address = f"\0{self._socket[1:]}" if self._socket.startswith("@") else self._socket
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+                out.settimeout(wait_seconds)
                 out.connect(address)
                 out.sendall("\n".join(fields).encode())
         except OSError as error:
@@ -41,5 +46,6 @@ class Readiness:
     async def watchdog(self) -> None:
         """Say as long as the event loop turns that it does, where systemd wants to know."""
         while self._pause:
-            self.tell("WATCHDOG=1")
+            # Waiting would hold up the event loop, and the next one says the same.
+            self.tell("WATCHDOG=1", wait_seconds=0)
             await asyncio.sleep(self._pause)

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.playbook_runner import PlaybookRunner
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.readiness import Readiness
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.service import PROGRAM, TOKEN, Service
@@ -178,6 +180,27 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.bind(str(tmp_path / "notify"))
         yield Systemd(made)
+
+
+def test_a_service_manager_that_reads_nothing_holds_nothing_up(
+    systemd: Systemd, said: Callable[[], list[str]]
+) -> None:
+    """The queue of its socket holds `net.unix.max_dgram_qlen` datagrams; after that, sending waits."""
+
+    async def main() -> None:
+        readiness = Readiness({"NOTIFY_SOCKET": systemd.socket.getsockname(), "WATCHDOG_USEC": "2000"})
+        watchdog = asyncio.ensure_future(readiness.watchdog())
+        while not said():
+            await asyncio.sleep(0.01)
+        watchdog.cancel()
+
+    # A loop that stands still can't be cancelled.
+    loop = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
+    loop.start()
+    loop.join(PATIENCE_SECONDS)
+    assert not loop.is_alive()
+    assert said()[0].startswith("systemd was not notified: ")
+    assert systemd.heard("WATCHDOG=1")
 
 
 def test_a_playbook_that_ends_without_a_result(tmp_path: Path, systemd: Systemd) -> None:
