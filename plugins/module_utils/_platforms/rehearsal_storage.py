@@ -19,7 +19,14 @@ from .._model.datastores import datastore_ids, datastores_of
 from .._model.disk_moves import MovedDisks, snapshot_after_disk_moves, taken_on
 from .._model.snapshot import Datastore, Disk, Guest, Snapshot
 from .protocol import Objection
-from .storage_protocol import DatastoreNow, DiskMoveRequest, DiskMoveState, DisksNow, StorageNow
+from .storage_protocol import (
+    DatastoreNow,
+    DiskMoveRequest,
+    DiskMoveState,
+    DisksNow,
+    StorageNow,
+    breach_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +171,7 @@ def disk_objection(
 def policy_breach(snapshot: Snapshot, request: DiskMoveRequest) -> str | None:
     """Why the target does not comply with the storage policies of the disks; None where it does."""
     broken = [
-        f"storage policy {disk.storage_policy or '(without a name)'} of disk {disk.id}"
+        (disk.storage_policy or "(without a name)", disk.id)
         for guest in snapshot.guests
         for disk in guest.disks
         if guest.id == request.guest
@@ -172,7 +179,7 @@ def policy_breach(snapshot: Snapshot, request: DiskMoveRequest) -> str | None:
         and disk.targets is not None
         and request.target not in disk.targets
     ]
-    return f"datastore {request.target} does not comply with {', '.join(broken)}" if broken else None
+    return breach_of(request, broken)
 
 
 def begin(

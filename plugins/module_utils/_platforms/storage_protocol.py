@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -21,6 +21,14 @@ class DiskMoveRequest:
     disks: tuple[str, ...]
     source: str
     target: str
+
+
+def breach_of(request: DiskMoveRequest, broken: Sequence[tuple[str, str]]) -> str | None:
+    """What `policy_breach` returns where the target does not comply with these policies, each of a disk."""
+    if not broken:
+        return None
+    policies = ", ".join(f"storage policy {policy} of disk {disk}" for policy, disk in broken)
+    return f"datastore {request.target} does not comply with {policies}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

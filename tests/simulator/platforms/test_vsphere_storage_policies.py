@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PermissionMissing,
     Refused,
+    UnexpectedAnswer,
     Unreachable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.storage_protocol import (
@@ -31,6 +33,7 @@ from ansible_collections.evenkeel.cluster.tests.simulators import launch
 
 GIB = clusters.GIB
 UNKNOWN = "storage_policy_unknown"
+DOWN = "Check that vCenter's service of storage policies (vmware-sps) runs"
 MOVE = DiskMoveRequest(guest="vm-one", host="host-a", disks=("2000",), source="gold1", target="nfs")
 
 
@@ -144,22 +147,58 @@ def test_policies_are_not_asked_for_where_no_disk_is_to_be_moved(simulator: Simu
 @pytest.mark.parametrize(
     ("switches", "said"),
     [
-        ({"no_permission_on": ["storage-policies"]}, "StorageProfile.View on the vCenter itself"),
-        ({"fail_calls": [{"call": "PbmQueryAssociatedProfiles", "error": "RuntimeFault"}]}, "RuntimeFault"),
-        ({"fail_calls": [{"call": "PbmCheckRequirements", "error": 503}]}, "storage policies is not ready"),
-        ({"fail_calls": [{"call": "PbmRetrieveServiceContent", "error": 404}]}, "/pbm"),
+        (
+            {"no_permission_on": ["storage-policies"]},
+            (
+                "the account lacks StorageProfile.View on the vCenter itself",
+                "Give it a role with this privilege",
+            ),
+        ),
+        (
+            {"fail_calls": [{"call": "PbmQueryAssociatedProfiles", "error": "RuntimeFault"}]},
+            ("PbmQueryAssociatedProfiles: RuntimeFault", DOWN),
+        ),
+        (
+            {"fail_calls": [{"call": "PbmCheckRequirements", "error": 503}]},
+            ("vCenter's service of storage policies is not ready (HTTP 503", DOWN),
+        ),
+        # As where vCenter's proxy knows no such service.
+        (
+            {"fail_calls": [{"call": "Pbm*", "error": 404}]},
+            ("the answer to /pbm is not one of the vSphere API (HTTP 404 Not Found)", DOWN),
+        ),
+        (
+            {"slow_calls": [{"call": "PbmCheckRequirements", "seconds": 600}]},
+            ("PbmCheckRequirements: the answer did not come: silence for 3 seconds", DOWN),
+        ),
     ],
 )
 def test_where_policies_can_t_be_read_all_disks_stay_and_a_notice_says_why(
-    simulator: Simulate, switches: dict[str, object], said: str
+    simulator: Simulate, switches: dict[str, object], said: tuple[str, ...]
 ) -> None:
-    served, platform = serve(simulator, with_policies())
+    served, platform = serve(simulator, with_policies(), timeout=3)
     served.switches(**switches)
     read = platform.read()
     assert all(blocked(read))
     (notice,) = [notice.text for notice in read.notices if "Storage policies were not read" in notice.text]
-    assert said in notice, notice
+    assert all(part in notice for part in said), notice
     assert "storage_policy_unknown" in notice
+
+
+def test_a_disk_whose_policy_vcenter_can_t_tell_stays_alone_and_is_named(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    served.switches(storage_policies=[{"guest": "vm-one", "disk": "2001", "fault": "SystemError"}])
+    read = platform.read()
+    assert [disk.id for guest in read.guests for disk in guest.disks if UNKNOWN in disk.blockers] == ["2001"]
+    (notice,) = [one for one in read.notices if "storage policies" in one.text]
+    assert notice.guests == ("one",)
+    assert "of 1 disk (disk 2001 of guest one: SystemError). Check them in vCenter" in notice.text
+    assert "storage_policy_unknown" in notice.text
+    with pytest.raises(Refused, match=r"policy of disk 2001 \(SystemError\)\. Check .* in vCenter"):
+        platform.policy_breach(replace(MOVE, disks=("2001", "2002")))
+    # One that is known and broken stops the move even where unknown ones are to be ignored.
+    said = platform.policy_breach(replace(MOVE, disks=("2000", "2001")))
+    assert said == "datastore nfs does not comply with storage policy gold of disk 2000"
 
 
 def test_a_policy_that_was_assigned_meanwhile_is_found_before_a_move(simulator: Simulate) -> None:
@@ -176,20 +215,51 @@ def test_a_policy_that_was_assigned_meanwhile_is_found_before_a_move(simulator: 
 
 
 def test_where_policies_can_t_be_read_before_a_move_it_is_an_error(simulator: Simulate) -> None:
-    served, platform = serve(simulator, with_policies())
+    served, platform = serve(simulator, with_policies(), timeout=3)
     platform.look_at_storage(["vm-one"])
-    with pytest.raises(Refused, match="the storage policy of disk 2009 could not be read"):
+    with pytest.raises(Refused, match=r"storage policy of disk 2009 \(The object was not found"):
         platform.policy_breach(replace(MOVE, disks=("2009",)))
     served.switches(no_permission_on=["storage-policies"])
     with pytest.raises(PermissionMissing, match=r"StorageProfile\.View"):
         platform.policy_breach(MOVE)
     served.switches(no_permission_on=[], fail_calls=[{"call": "PbmCheckRequirements", "error": 503}])
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=r"not ready .* \(vmware-sps\) runs"):
         platform.policy_breach(MOVE)
+    served.switches(fail_calls=[{"call": "Pbm*", "error": 404}])
+    with pytest.raises(UnexpectedAnswer, match=r"HTTP 404 Not Found.* \(vmware-sps\) runs"):
+        platform.policy_breach(MOVE)
+    served.switches(fail_calls=[], slow_calls=[{"call": "PbmQueryAssociatedProfiles", "seconds": 600}])
+    with pytest.raises(Unreachable, match=r"PbmQueryAssociatedProfiles: .* silence .* \(vmware-sps\) runs"):
+        platform.policy_breach(MOVE)
+    served.switches(slow_calls=[])
+    assert platform.policy_breach(replace(MOVE, target="gold2")) is None
 
 
-def test_a_session_that_ends_is_renewed_for_policies_too(simulator: Simulate) -> None:
+def test_a_broken_policy_whose_name_can_t_be_read_is_broken_all_the_same(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    served.switches(fail_calls=[{"call": "PbmRetrieveContent", "error": "RuntimeFault"}])
+    said = platform.policy_breach(MOVE) or ""
+    assert re.fullmatch(
+        r"datastore nfs does not comply with storage policy [0-9a-f-]{36} of disk 2000", said
+    ), said
+
+
+def test_two_calls_before_a_move_also_once_the_session_was_renewed(simulator: Simulate) -> None:
     served, platform = serve(simulator, with_policies())
     platform.look_at_storage(["vm-one"])
+
+    def calls_of_a_move() -> dict[str, int]:
+        before = clusters.calls(served)
+        assert platform.policy_breach(replace(MOVE, target="gold2")) is None
+        after = clusters.calls(served)
+        return {
+            name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)
+        }
+
+    move = {"PbmQueryAssociatedProfiles": 1, "PbmCheckRequirements": 1}
+    assert calls_of_a_move() == {"PbmRetrieveServiceContent": 1, **move}
+    assert calls_of_a_move() == move
     served.expire_sessions()
-    assert platform.policy_breach(replace(MOVE, target="gold2")) is None
+    renewed = {"Login": 1, "PbmRetrieveServiceContent": 1, **move, "PbmQueryAssociatedProfiles": 2}
+    assert calls_of_a_move() == renewed
+    assert calls_of_a_move() == move

@@ -29,6 +29,7 @@ type storagePolicy struct {
 	Disk       string   `json:"disk"`
 	Policy     string   `json:"policy"`
 	Datastores []string `json:"datastores"` // ids; null for all
+	Fault      string   `json:"fault"`      // by name, in place of the policy of the disk
 }
 
 func (p storagePolicy) complies(datastore string) bool {
@@ -96,7 +97,9 @@ func (p *policyServer) PbmQueryAssociatedProfiles(r *pbmtypes.PbmQueryAssociated
 		if !known {
 			fault := new(pbmtypes.PbmFault)
 			result.Fault = &types.LocalizedMethodFault{Fault: fault, LocalizedMessage: "The object was not found."}
-		} else if policy := p.policyOf(guest, disk); policy != nil {
+		} else if policy := p.policyOf(guest, disk); policy != nil && policy.Fault != "" {
+			result.Fault = localized(knownFault(policy.Fault, p.Self))
+		} else if policy != nil {
 			result.ProfileId = []pbmtypes.PbmProfileId{{UniqueId: idOf(policy.Policy)}}
 		}
 		results = append(results, result)
@@ -130,7 +133,7 @@ func (p *policyServer) subject(entity pbmtypes.PbmServerObjectRef) (*guest, stri
 func (p *policyServer) policyOf(g *guest, disk string) *storagePolicy {
 	for _, given := range p.switches.now().StoragePolicies {
 		if given.Guest == g.ID && given.Disk == disk {
-			if given.Policy == "" {
+			if given.Policy == "" && given.Fault == "" {
 				return nil
 			}
 			return &given
@@ -159,7 +162,7 @@ func (p *policyServer) policies() map[string]storagePolicy {
 			disks = append(disks, strconv.Itoa(int(d.key)))
 		}
 		for _, disk := range disks {
-			if policy := p.policyOf(g, disk); policy != nil {
+			if policy := p.policyOf(g, disk); policy != nil && policy.Fault == "" {
 				found[idOf(policy.Policy)] = *policy
 			}
 		}

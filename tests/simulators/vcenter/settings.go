@@ -52,6 +52,12 @@ type dropConnection struct {
 	When  string `json:"when"`
 }
 
+// slowCall makes a call take so much longer; a client that leaves meanwhile gets nothing done.
+type slowCall struct {
+	Call    string  `json:"call"`
+	Seconds float64 `json:"seconds"`
+}
+
 // settings are what can be switched.
 type settings struct {
 	LatencySeconds   float64           `json:"latency_seconds"`
@@ -64,6 +70,7 @@ type settings struct {
 	Hidden           []string          `json:"hidden"`
 	LateCancels      bool              `json:"late_cancels"`
 	FailCalls        []failCall        `json:"fail_calls"`
+	SlowCalls        []slowCall        `json:"slow_calls"`
 	FailMigrations   []failMigration   `json:"fail_migrations"`
 	DropConnections  []dropConnection  `json:"drop_connection"`
 
@@ -114,6 +121,8 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.LateCancels)
 	case "fail_calls":
 		return decodeNew(value, &s.FailCalls)
+	case "slow_calls":
+		return decodeNew(value, &s.SlowCalls)
 	case "fail_migrations":
 		return decodeNew(value, &s.FailMigrations)
 	case "stale_space":
@@ -180,6 +189,11 @@ func (s *settings) complete() error {
 		}
 		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil && !f.pretends() {
 			return fmt.Errorf("fail_migrations[%d].error: %w", i, err)
+		}
+	}
+	for i, p := range s.StoragePolicies {
+		if _, err := newFault(p.Fault, types.ManagedObjectReference{}); p.Fault != "" && err != nil {
+			return fmt.Errorf("storage_policies[%d].fault: %w", i, err)
 		}
 	}
 	for pod, mode := range s.StorageDRS {

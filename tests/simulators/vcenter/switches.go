@@ -66,8 +66,16 @@ func (s *switches) now() settings {
 	return s.settings
 }
 
-func (s *switches) latency() time.Duration {
-	return time.Duration(s.now().LatencySeconds * float64(time.Second))
+// latency is how much longer the call takes.
+func (s *switches) latency(call string) time.Duration {
+	now := s.now()
+	seconds := now.LatencySeconds
+	for _, slow := range now.SlowCalls {
+		if matches(slow.Call, call) {
+			seconds += slow.Seconds
+		}
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 func (s *switches) migrationTime() time.Duration {

@@ -28,7 +28,13 @@ func (t troubled) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t.calls.add(call)
-	time.Sleep(t.switches.latency())
+	if latency := t.switches.latency(call); latency > 0 {
+		select {
+		case <-time.After(latency):
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	}
 	switch t.switches.drop(call) {
 	case "before":
 		panic(http.ErrAbortHandler) // net/http closes the connection without an answer

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from ...errors import PlatformError, SessionLost, UnexpectedAnswer
 from .https import Endpoint, Https
-from .library import require, vim, vmodl
+from .library import pbm, require, vim, vmodl
 from .soap import Soap, returned
 from .values import text
 
@@ -34,6 +34,7 @@ class Session:
             self._managers: dict[str, str] = {}
             for manager in content if content is not None else ():
                 self._managers[manager.tag.rpartition("}")[2]] = manager.text or ""
+            self._policy_managers: dict[str, str] = {}
             self.instance = text(content, "about/instanceUuid")
             _require_vcenter(content, endpoint)
             self.key = self._log_in()
@@ -77,6 +78,19 @@ class Session:
                 hint="Is this a vCenter, not a single ESXi host?",
             )
         return kinds[name](self._managers[name])
+
+    def policy_manager(self, name: str) -> Any:
+        """A part of the service of storage policies, such as profileManager. The service is asked for its
+        parts once a login.
+        """
+        kinds = {
+            "profileManager": pbm.profile.ProfileManager,
+            "placementSolver": pbm.placement.PlacementSolver,
+        }
+        if not self._policy_managers:
+            content = returned(self.call(pbm.ServiceInstance("ServiceInstance"), "PbmRetrieveServiceContent"))
+            self._policy_managers = {kind: text(content, kind) or "" for kind in kinds}
+        return kinds[name](self._policy_managers[name])
 
     def call(self, this: Any, method: str, *arguments: Any, repeatable: bool = True) -> Element:
         """See Soap.call. One that is not repeatable is still sent again after a new login: what the server
@@ -123,6 +137,8 @@ class Session:
     def _log_in(self) -> str:
         manager = self.manager("sessionManager")
         self._soap.forget()
+        # vCenter may have been updated meanwhile.
+        self._policy_managers = {}
         response = self._soap.call(manager, "Login", self._username, self._password, None, repeatable=False)
         return text(returned(response), "key") or ""
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from ...errors import UnexpectedAnswer, Unreachable
+from ...errors import Refused, UnexpectedAnswer, Unreachable
 from .errors import error_of
 from .https import Answer, Https
 from .library import is_of_policies, known_versions, serializer
@@ -21,6 +23,7 @@ _POLICIES = "/pbm"
 _POLICIES_VERSION = "pbm.version.version11"
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _POLICIES_NAMESPACE = "{urn:pbm}"
+_POLICIES_HINT = "Check that vCenter's service of storage policies (vmware-sps) runs"
 
 
 class Soap:
@@ -39,10 +42,20 @@ class Soap:
         """Call a method of a pyvmomi object, its arguments in the API's order; returns the element that holds
         the `returnval`s. Raises what `faults.error_of` makes of a fault, and what `Https.request` raises.
         """
-        path, writer = _SDK, self._serializer
-        if is_of_policies(this):
-            path, writer = _POLICIES, self._policies_serializer
-            writer.requestContext = {"vcSessionCookie": self._cookie.partition("=")[2].strip('"')}
+        if not is_of_policies(this):
+            return self._call(_SDK, self._serializer, this, method, arguments, repeatable)
+        writer = self._policies_serializer
+        writer.requestContext = {"vcSessionCookie": self._cookie.partition("=")[2].strip('"')}
+        with _of_policies(f"{self._where}, {method}"):
+            return self._call(_POLICIES, writer, this, method, arguments, repeatable)
+
+    def forget(self) -> None:
+        """Be nobody again: a server does not let somebody log in who is logged in."""
+        self._cookie = ""
+
+    def _call(
+        self, path: str, writer: Any, this: Any, method: str, arguments: tuple[Any, ...], repeatable: bool
+    ) -> Element:
         request = writer.SerializeRequest(this, getattr(type(this), method).info, arguments)
         headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": writer.versionId}
         if self._cookie:
@@ -57,10 +70,6 @@ class Soap:
         detail = body.find("detail")
         fault = detail[0] if detail is not None and len(detail) else None
         raise error_of(fault, message, f"{self._where}, {method}")
-
-    def forget(self) -> None:
-        """Be nobody again: a server does not let somebody log in who is logged in."""
-        self._cookie = ""
 
     def _parsed(self, answer: Answer, path: str) -> Element:
         if answer.status in (200, 500):
@@ -81,7 +90,7 @@ class Soap:
         return UnexpectedAnswer(
             f"the answer to {path} is not one of the vSphere API ({said})",
             where=self._where,
-            hint="Is this the address of a vCenter?",
+            hint="Is this the address of a vCenter?" if path == _SDK else _POLICIES_HINT,
         )
 
     def _version(self) -> str:
@@ -100,6 +109,17 @@ class Soap:
             where=self._where,
             hint="Install a newer pyvmomi",
         )
+
+
+@contextmanager
+def _of_policies(where: str) -> Iterator[None]:
+    """Within, errors name the call, and the service that may be down while the rest of vCenter answers."""
+    try:
+        yield
+    except (Refused, UnexpectedAnswer, Unreachable) as error:
+        error.where = where
+        error.hint = error.hint or _POLICIES_HINT
+        raise
 
 
 def _renamed(body: Element) -> Element:

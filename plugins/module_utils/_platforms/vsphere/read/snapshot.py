@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from ...._model.snapshot import ClusterRef, Disk, Guest, HiddenFact, Notice, Snapshot
 from ...._model.text.moments import written
-from ...._model.text.wording import counted
+from ...._model.text.wording import counted, listed
 from ..api.values import plain
 from .clusters import ClusterPlace
 from .datastore_loads import StoreLoads
@@ -29,6 +30,9 @@ from .storage_drs import is_in_hidden_pod, storage_rules, unbalanced
 from .storage_policies import StoragePolicies
 from .tags import Tags
 from .targets import unreserved
+
+# How many disks a notice names.
+_NAMED_DISKS: Final = 3
 
 
 def snapshot_of(
@@ -86,7 +90,7 @@ def snapshot_of(
             *_move_notices(inventory, moves),
             *_load_notices(inventory, loads, window_seconds),
             *_store_notices(inventory, store_loads),
-            *_policy_notices(policies),
+            *_policy_notices(inventory, policies),
             *_read_notices(inventory),
             *_hidden_notices(inventory),
         ),
@@ -125,16 +129,28 @@ def _with_policy(disk: Disk, guest: str, policies: StoragePolicies, ids: Mapping
     return replace(disk, storage_policy=policy.name, targets=None if everywhere else complying)
 
 
-def _policy_notices(policies: StoragePolicies) -> Iterator[Notice]:
+def _policy_notices(inventory: Inventory, policies: StoragePolicies) -> Iterator[Notice]:
+    unless = (
+        "unless storage.allow_blockers contains storage_policy_unknown, or storage.platform_rules is false"
+    )
     if policies.trouble is not None:
         yield Notice(
-            text=f"storage policies were not read: {policies.trouble}. All disks stay where they are, unless "
-            "storage.allow_blockers contains storage_policy_unknown, or storage.platform_rules is false"
+            text=f"storage policies were not read: {policies.trouble}. All disks stay where they are, "
+            f"{unless}"
         )
     elif policies.unknown:
+        names = {
+            guest: plain(inventory.guests[guest].text("name")) or guest for guest, _disk in policies.unknown
+        }
+        disks = (
+            f"disk {disk} of guest {names[guest]}: {why}"
+            for (guest, disk), why in sorted(policies.unknown.items())
+        )
         yield Notice(
-            text="vCenter did not report the storage policies of "
-            f"{counted(len(policies.unknown), 'disk')}, which therefore stay where they are"
+            text=f"vCenter did not report the storage policies of {counted(len(policies.unknown), 'disk')} "
+            f"({listed(disks, _NAMED_DISKS, '; ')}). Check them in vCenter. These disks stay where they are, "
+            f"{unless}",
+            guests=tuple(sorted(set(names.values()))),
         )
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from ...errors import Refused
-from ...storage_protocol import DiskMoveRequest
+from ...errors import PermissionMissing, Refused, UnexpectedAnswer, Unreachable
+from ...storage_protocol import DiskMoveRequest, breach_of
 from ..api.collector import Found
+from ..api.errors import localized
 from ..api.library import pbm
 from ..api.session import Session
-from ..api.soap import returned
 from ..api.values import find, find_all, text, type_of
 from .disks import HOME
 
@@ -41,12 +41,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class StoragePolicies:
-    """The policies by disk. `unknown` are the disks whose policies the service did not report; `trouble` is
-    why none were read at all.
+    """The policies by disk. `unknown` are the disks whose policies the service did not report, and why;
+    `trouble` is why none were read at all.
     """
 
     of: Mapping[Subject, Policy] = field(default_factory=dict)
-    unknown: frozenset[Subject] = frozenset()
+    unknown: Mapping[Subject, str] = field(default_factory=dict)
     trouble: str | None = None
 
 
@@ -75,14 +75,11 @@ def read_storage_policies(
     """
     if not subjects:
         return StoragePolicies()
-    content = returned(session.call(pbm.ServiceInstance("ServiceInstance"), "PbmRetrieveServiceContent"))
-    manager = pbm.profile.ProfileManager(text(content, "profileManager") or "")
-    solver = pbm.placement.PlacementSolver(text(content, "placementSolver") or "")
-    chosen, unknown = _chosen(session, manager, subjects)
-    wanted = sorted({policy for policies in chosen.values() for policy in policies})
-    names = _names(session, manager, wanted)
+    chosen, unknown = _chosen(session, subjects)
+    wanted = _wanted(chosen)
+    names = _names(session, wanted)
     known = {
-        policy: Policy(names.get(policy, policy), _complying(session, solver, policy, datastores))
+        policy: Policy(names.get(policy, policy), _complying(session, policy, datastores))
         for policy in wanted
     }
     return StoragePolicies(
@@ -92,18 +89,35 @@ def read_storage_policies(
 
 
 def breach(session: Session, request: DiskMoveRequest, target: str) -> str | None:
-    """Why the target, by reference, does not comply with the policies of the disks; None where it does.
-    Raises Refused where a policy can't be read.
+    """Why the target, by reference, does not comply with the policies of the disks; None where it does. That
+    is a call for the disks, and one a policy. Raises Refused where a policy can't be read, unless another one
+    is broken.
     """
-    found = read_storage_policies(session, [(request.guest, disk) for disk in request.disks], [target])
-    for _guest, disk in sorted(found.unknown):
-        raise Refused(f"the storage policy of disk {disk} could not be read", where=f"guest {request.guest}")
-    broken = [
-        f"storage policy {policy.name} of disk {disk}"
-        for (_guest, disk), policy in sorted(found.of.items())
-        if target not in policy.datastores
-    ]
-    return f"datastore {request.target} does not comply with {', '.join(broken)}" if broken else None
+    chosen, unknown = _chosen(session, [(request.guest, disk) for disk in request.disks])
+    wanted = _wanted(chosen)
+    broken = [policy for policy in wanted if target not in _complying(session, policy, [target])]
+    if broken:
+        names = _names_if_any(session, broken)
+        return breach_of(
+            request,
+            [
+                (names.get(policy, policy), disk)
+                for (_guest, disk), policies in sorted(chosen.items())
+                for policy in policies
+                if policy in broken
+            ],
+        )
+    for (_guest, disk), why in sorted(unknown.items()):
+        raise Refused(
+            f"vCenter did not report the storage policy of disk {disk} ({why})",
+            where=f"guest {request.guest}",
+            hint="Check the storage policies of the VM in vCenter",
+        )
+    return None
+
+
+def _wanted(chosen: Mapping[Subject, Sequence[str]]) -> list[str]:
+    return sorted({policy for policies in chosen.values() for policy in policies})
 
 
 def _joined(policies: Sequence[Policy]) -> Policy:
@@ -115,10 +129,12 @@ def _joined(policies: Sequence[Policy]) -> Policy:
 
 
 def _chosen(
-    session: Session, manager: Any, subjects: Sequence[Subject]
-) -> tuple[dict[Subject, list[str]], frozenset[Subject]]:
-    """The ids of the policies of each disk that has one, and the disks about which nothing is known."""
+    session: Session, subjects: Sequence[Subject]
+) -> tuple[dict[Subject, list[str]], dict[Subject, str]]:
+    """The ids of the policies of each disk that has one, and why nothing is known about others."""
+    manager = session.policy_manager("profileManager")
     answers: dict[tuple[str, str], list[str] | None] = {}
+    faults: dict[tuple[str, str], str] = {}
     for start in range(0, len(subjects), _SUBJECTS):
         asked = [
             pbm.ServerObjectRef(objectType=kind, key=key)
@@ -127,15 +143,20 @@ def _chosen(
         answer = session.call(manager, "PbmQueryAssociatedProfiles", asked)
         for entry in find_all(answer, "returnval"):
             key = (text(entry, "object/objectType") or "", text(entry, "object/key") or "")
-            profiles = [text(profile, "uniqueId") or "" for profile in find_all(entry, "profileId")]
-            answers[key] = None if find(entry, "fault") is not None else profiles
-    return judged(subjects, answers)
+            fault = find(entry, "fault")
+            if fault is None:
+                answers[key] = [text(profile, "uniqueId") or "" for profile in find_all(entry, "profileId")]
+            else:
+                answers[key], faults[key] = None, localized(fault)
+    chosen, unknown = judged(subjects, answers)
+    return chosen, {subject: faults.get(_key(subject), "left out of its answer") for subject in unknown}
 
 
 def judged(
     subjects: Sequence[Subject], answers: Mapping[tuple[str, str], Sequence[str] | None]
 ) -> tuple[dict[Subject, list[str]], frozenset[Subject]]:
-    """What the answers of the service, None for a fault, say of these disks, as `_chosen` returns it.
+    """What the answers of the service, None for a fault, say of these disks: the ids of the policies of each
+    disk that has one, and the disks about which nothing is known.
 
     The documentation of the API does not say whether a disk without a policy is answered at all. Where one
     is, a disk that was left out is not known; where only disks with a policy are, it has none.
@@ -155,9 +176,10 @@ def _key(subject: Subject) -> tuple[str, str]:
     return ("virtualMachine", guest) if disk == HOME else ("virtualDiskId", f"{guest}:{disk}")
 
 
-def _names(session: Session, manager: Any, policies: Sequence[str]) -> dict[str, str]:
+def _names(session: Session, policies: Sequence[str]) -> dict[str, str]:
     if not policies:
         return {}
+    manager = session.policy_manager("profileManager")
     answer = session.call(
         manager, "PbmRetrieveContent", [pbm.profile.ProfileId(uniqueId=policy) for policy in policies]
     )
@@ -167,12 +189,21 @@ def _names(session: Session, manager: Any, policies: Sequence[str]) -> dict[str,
     }
 
 
-def _complying(session: Session, solver: Any, policy: str, datastores: Collection[str]) -> frozenset[str]:
+def _names_if_any(session: Session, policies: Sequence[str]) -> dict[str, str]:
+    """Those of policies that are broken in any case: without names their ids stand for them."""
+    try:
+        return _names(session, policies)
+    except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable):
+        return {}
+
+
+def _complying(session: Session, policy: str, datastores: Collection[str]) -> frozenset[str]:
     """Those without an error; one that the answer leaves out does not comply."""
     hubs = [pbm.placement.PlacementHub(hubType="Datastore", hubId=store) for store in sorted(datastores)]
     if not hubs:
         return frozenset()
     requirement = pbm.placement.CapabilityProfileRequirement(profileId=pbm.profile.ProfileId(uniqueId=policy))
+    solver = session.policy_manager("placementSolver")
     answer = session.call(solver, "PbmCheckRequirements", hubs, None, [requirement])
     return frozenset(
         text(entry, "hub/hubId") or ""
