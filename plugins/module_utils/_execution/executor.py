@@ -8,32 +8,34 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
-from .._model.errors import EvenKeelError
 from .._model.outcome import MigrationOutcome, Outcome
+from .._model.plan import Migration
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .concurrency_limits import ConcurrencyLimits
-from .errors import JournalError, WrongCluster
-from .job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, FailurePolicy, MigrationJob
+from .job import FailurePolicy, MigrationJob
 from .journal import Journal
 from .launcher import Launcher
-from .migration_tracker import SUCCESSFUL, MigrationTracker
+from .migration_tracker import MigrationTracker, RunningMigration
 from .monitor import Monitor
-from .pace import Pace
 from .preflight import DisksAlong
 from .progress import Progress, progress
 from .rollback_plan import rollback_migrations
+from .run_loop import RunLoop, refuse_other_cluster
 from .stopping import StopSignal
 
 
-class Executor:
+class Executor(RunLoop[Migration, MigrationOutcome, RunningMigration, ClusterNow]):
     """One run of one job. `observe` is called after every round with the progress, `ended` at once for each
     migration that has ended, also for those of a run that was killed before it could report them. `pauses`:
     whether the stop signal can pause the run. `is_last`: whether the journal is of no use after it.
     """
+
+    _tracker: MigrationTracker
+    _launcher: Launcher
+    _monitor: Monitor
 
     def __init__(
         self,
@@ -55,25 +57,26 @@ class Executor:
     ) -> None:
         self._job = job
         self._platform = platform
-        self._failure_policy = failure_policy
-        self._journal = journal
-        self._stop = stop
-        self._clock = clock
         self._observe = observe
-        self._renew_lock = renew_lock
         self._ended = ended
-        self._pauses = pauses
         self._is_last = is_last
         self._disks = disks
         # Why nothing may follow this part of the run, or None.
         self.ended_early: str | None = None
-        self._paused: str | None = None
-        self._tracker = MigrationTracker(job.migrations, journal, clock, ended)
-        self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock, disks)
-        self._monitor = Monitor(platform, self._tracker, clock, failure_policy.timeout)
-        self._halted: str | None = None
-        self._pace = Pace(clock, failure_policy.poll_interval, rng)
-        self._began = clock.monotonic()
+        tracker = MigrationTracker(job.migrations, journal, clock, ended)
+        super().__init__(
+            tracker,
+            Launcher(job, platform, concurrency, tracker, journal.past, clock, disks),
+            Monitor(platform, tracker, clock, failure_policy.timeout),
+            what=("migration", "migrations"),
+            failure_policy=failure_policy,
+            journal=journal,
+            stop=stop,
+            clock=clock,
+            renew_lock=renew_lock,
+            rng=rng,
+            pauses=pauses,
+        )
 
     def run(self) -> Outcome:
         """Run the migrations and return the outcome of each.
@@ -91,7 +94,7 @@ class Executor:
             self._halted = "an earlier part of this run was rolling back"
         self._continue(now)
         self._look_at_disks()
-        rolled_back = (self._journal.past.rolling_back or self._must_roll_back()) and self._roll_back()
+        rolled_back = self._roll_back_if_needed(began_earlier=self._journal.past.rolling_back)
         self._confirm_ends()
         self._look_at_disks()
         self.ended_early = "the migrations were rolled back" if rolled_back else self._halted
@@ -105,70 +108,22 @@ class Executor:
             migrations=self._tracker.outcomes(),
         )
 
-    def _continue(self, now: ClusterNow | None) -> None:
-        tracker = self._tracker
-        while tracker.open:
-            open_before = len(tracker.pending)
-            self._check_stop()
-            self._paused = self._stop.pause_reason() if self._pauses and self._halted is None else None
-            if now is not None and self._halted is None and self._paused is None:
-                self._start_ready(now)
-            self._report()
-            if tracker.running:
-                self._pace.pause(progressed=len(tracker.pending) < open_before)
-                self._poll()
-            elif self._paused is not None:
-                self._pace.rest()
-                now = None
-                continue
-            elif now is not None and len(tracker.pending) == open_before:
-                self._pace.pause(progressed=False)
-            now = self._refresh_live_state() if tracker.pending else None
-        self._report()
-
-    def _check_stop(self) -> None:
-        """Start no more migrations after a stop signal, too many failures, or a failed journal write."""
-        self._renew_lock()
-        stopped = self._stop.reason(self._clock.monotonic())
-        if stopped is not None and self._failure_policy.on_stop == "cancel":
-            self._monitor.cancel_all(stopped)
-        why = stopped or self._journal.broken or self._too_many_failures()
-        if self._halted is None:
-            self._halted = why
-        if self._halted is not None:
-            self._launcher.take_over()
-            for migration in self._tracker.pending:
-                self._tracker.end_pending(migration, "skipped", self._halted)
-
-    def _too_many_failures(self) -> str | None:
-        failures = self._tracker.failures
-        if self._failure_policy.on_failure == "continue" or failures <= self._failure_policy.tolerated(
-            len(self._job.migrations)
-        ):
-            return None
-        return f"{failures} migration{'s' if failures > 1 else ''} failed"
-
-    def _start_ready(self, now: ClusterNow) -> None:
-        try:
-            self._launcher.start_ready(now)
-        except JournalError as error:
-            self._halted = str(error)
-
-    def _read_live_state(self) -> ClusterNow:
+    def _look(self) -> ClusterNow:
         now = self._platform.look(self._launcher.observed_guests())
-        if now.cluster != self._job.cluster.id:
-            raise WrongCluster(
-                f"the plan is for cluster {self._job.cluster.name!r} (id {self._job.cluster.id}),"
-                f" and the platform has the cluster with the id {now.cluster}",
-                where="vm_migrate",
-                hint="Nothing was started. Make a plan for the cluster of the platform",
-            )
+        refuse_other_cluster(
+            self._job.cluster,
+            now.cluster,
+            "Nothing was started. Make a plan for the cluster of the platform",
+        )
         return now
+
+    def _skip(self, step: Migration, why: str) -> None:
+        self._tracker.end_pending(step, "skipped", why)
 
     def _read_initial_state(self) -> ClusterNow:
         while True:
             try:
-                now = self._read_live_state()
+                now = self._look()
             except PlatformError as error:
                 self._tolerate("look", error)
                 self._renew_lock()
@@ -178,31 +133,6 @@ class Executor:
             else:
                 self._pace.answered("look")
                 return now
-
-    def _refresh_live_state(self) -> ClusterNow | None:
-        try:
-            now = self._read_live_state()
-        except (PlatformError, WrongCluster) as error:
-            if not self._tracker.running:
-                self._pace.pause(progressed=False)
-            self._tolerate("look", error)
-            return None
-        self._pace.answered("look")
-        return now
-
-    def _poll(self) -> None:
-        try:
-            self._monitor.poll()
-        except PlatformError as error:
-            self._tolerate("poll", error)
-        else:
-            self._pace.answered("poll")
-
-    def _tolerate(self, question: str, error: EvenKeelError) -> None:
-        """Tolerate a platform that does not answer for some time; then, or after a final error, give up."""
-        if self._pace.must_give_up(question, error):
-            self._halted = self._halted or str(error)
-            self._monitor.abandon(str(error))
 
     def _report(self) -> None:
         since = self._began + self._pace.rested
@@ -214,33 +144,21 @@ class Executor:
         if self._disks is None:
             return
         try:
-            found = self._disks.revised(self._tracker.outcomes(), self._tracker.known)
+            found = self._disks.revised(self._tracker.outcomes(), tuple(self._tracker.steps.values()))
         except PlatformError as error:
             self._tolerate("disks", error)
             return
         for outcome in found:
             self._tracker.revise(outcome)
 
-    def _must_roll_back(self) -> bool:
-        return self._failure_policy.on_failure == "rollback" and self._too_many_failures() is not None
+    def _write_rolling_back(self) -> None:
+        self._journal.rolling_back()
 
-    def _roll_back(self) -> bool:
-        """Undo what this run has done, with the same care; failures on the way do not stop it. Whether it
-        began to: a journal that can't say so would let the next run do it all again.
-        """
-        if not self._journal.past.rolling_back:
-            try:
-                self._journal.rolling_back()
-            except JournalError as error:
-                self._halted = str(error)
-                return False
+    def _add_way_back(self) -> ClusterNow | None:
         back = rollback_migrations(self._job.migrations, self._tracker.outcomes(), self._job.last_step)
         self._tracker.add(back)
         self._launcher.resume()
-        self._halted = None
-        self._failure_policy = replace(self._failure_policy, on_failure="continue")
-        self._continue(self._refresh_live_state())
-        return True
+        return self._refresh()
 
     def _confirm_ends(self) -> None:
         doubtful = {
@@ -258,19 +176,7 @@ class Executor:
                 # They stay what they were called.
                 return
             self._monitor.settle(now)
-            waited = self._clock.monotonic() - began
             busy = any(now.guests[guest].busy for guest in watched if guest in now.guests)
-            if waited >= MAX_CANCEL_SECONDS or (waited >= MAX_LATE_SECONDS and not busy):
-                return
-            if not busy and not self._monitor.unconfirmed():
+            if not self._may_turn_out_otherwise(began, busy=busy, unconfirmed=self._monitor.unconfirmed()):
                 return
             self._pace.pause(progressed=False)
-
-    def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
-        outcomes = self._tracker.outcomes()
-        if rolled_back:
-            home = outcomes[len(self._job.migrations) :]
-            return "rolled_back" if all(outcome.result in SUCCESSFUL for outcome in home) else "partial"
-        if all(outcome.result in SUCCESSFUL for outcome in outcomes):
-            return "done"
-        return "partial" if self._halted is None else "stopped"

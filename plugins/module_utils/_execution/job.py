@@ -73,6 +73,8 @@ class FailurePolicy:
         return int(share)
 
 
+# How many times its estimated duration what copies disks may take, where no time limit is set.
+DISK_PATIENCE = 4.0
 # How long an unreachable platform is asked again before the run gives up on it, how long a cancelled task may
 # take to end, and how often a start is repeated whose fate is unknown and of which nothing came.
 MAX_UNREACHABLE_SECONDS = 120.0

@@ -16,10 +16,11 @@ from .concurrency_limits import ConcurrencyLimits
 from .critical_path import by_critical_path
 from .job import MigrationJob
 from .journal import EarlierRun
-from .migration_tracker import SUCCESSFUL, MigrationTracker, co_migrated, request_for
+from .migration_tracker import MigrationTracker, co_migrated, request_for
 from .preflight import GO, DisksAlong, PreflightResult, free_capacity, preflight
 from .rule_check import RuleCheck
 from .start_attempts import UNCERTAIN, StartAttempts
+from .step_tracker import SUCCESSFUL
 
 
 class Launcher:

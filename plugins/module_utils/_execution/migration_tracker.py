@@ -1,12 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where every migration of a run stands: pending, running or ended, each in exactly one."""
+"""Where every migration of a run stands, with the guests that the platform takes along."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from .._model.outcome import CoMigrated, MigrationOutcome, Result
@@ -14,8 +13,7 @@ from .._model.plan import Migration
 from .._platforms.protocol import MigrationRequest
 from .clock import Clock
 from .journal import Journal
-
-SUCCESSFUL: frozenset[Result] = frozenset({"migrated", "already_there"})
+from .step_tracker import StepTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +61,8 @@ def request_for(migration: Migration, along: Sequence[CoMigrated] = ()) -> Migra
     )
 
 
-class MigrationTracker:
-    """The books of one run. Every change goes to the journal before it counts; `ended` hears of every end,
-    and again of one that turned out otherwise.
-    """
+class MigrationTracker(StepTracker[Migration, MigrationOutcome, RunningMigration]):
+    """The books of the migrations of one run."""
 
     def __init__(
         self,
@@ -75,23 +71,9 @@ class MigrationTracker:
         clock: Clock,
         ended: Callable[[MigrationOutcome], None],
     ) -> None:
-        self._order = [migration.step for migration in migrations]
-        self.known = list(migrations)
-        self._pending = {migration.step: migration for migration in migrations}
-        self._ended: dict[int, MigrationOutcome] = {}
+        super().__init__(migrations, clock, journal.ended, ended)
         self._journal = journal
-        self._clock = clock
-        self._heard = ended
-        self._left: list[tuple[float, Migration]] = []
         self._along = dict(journal.past.along)
-        self._planned = {(migration.guest.id, migration.target) for migration in migrations}
-        self.running: dict[str, RunningMigration] = {}
-        self.memory = {migration.step: migration.cost.memory for migration in migrations}
-        self.later_targets: Mapping[int, frozenset[str]] = _later_targets(migrations)
-
-    @property
-    def pending(self) -> Sequence[Migration]:
-        return tuple(self._pending.values())
 
     @property
     def underway(self) -> Sequence[Migration]:
@@ -134,40 +116,6 @@ class MigrationTracker:
             if step in self._ended and self._ended[step].result in ("failed", "cancelled")
         }
 
-    def recently_ended(self, seconds: float) -> Sequence[Migration]:
-        """Those that ended no longer ago: the platform may not count them where they are now, and one that it
-        called cancelled or failed may still arrive.
-        """
-        now = self._clock.monotonic()
-        return tuple(migration for at, migration in self._left if now - at < seconds)
-
-    @property
-    def open(self) -> bool:
-        return bool(self._pending or self.running)
-
-    def outcomes(self) -> tuple[MigrationOutcome, ...]:
-        """The outcomes of the migrations that have ended, in the order of the plan."""
-        return tuple(self._ended[step] for step in self._order if step in self._ended)
-
-    def counts(self) -> Mapping[str, int]:
-        """How many migrations have ended in each way."""
-        return Counter(outcome.result for outcome in self._ended.values())
-
-    @property
-    def failures(self) -> int:
-        counts = self.counts()
-        return counts.get("failed", 0) + counts.get("cancelled", 0)
-
-    def blocking_failure(self, migration: Migration) -> MigrationOutcome | None:
-        """An earlier step that did not end well, on which this one rests."""
-        for step in migration.after:
-            if step in self._ended and self._ended[step].result not in SUCCESSFUL:
-                return self._ended[step]
-        return None
-
-    def is_ready(self, migration: Migration) -> bool:
-        return all(step in self._ended for step in migration.after)
-
     def begin(self, migration: Migration, along: Sequence[CoMigrated] = ()) -> str:
         """A migration is about to be started, and takes others along; returns the moment."""
         at = self._clock.now()
@@ -203,16 +151,13 @@ class MigrationTracker:
         """Some of these turn out to have come along with a step that did not end well."""
         outcome = self._ended[step]
         along = self._co_migrated_at(step, outcome.target, guests)
-        if along != outcome.along:
-            self._record(replace(outcome, along=along))
+        self.revise(replace(outcome, along=along))
 
     def _co_migrated_at(self, step: int, target: str, guests: Collection[str]) -> tuple[CoMigrated, ...]:
         """Those that are in no step of the plan."""
-        return tuple(
-            moved
-            for moved in self._along.get(step, ())
-            if moved.guest.id in guests and (moved.guest.id, target) not in self._planned
-        )
+        came = [moved for moved in self._along.get(step, ()) if moved.guest.id in guests]
+        planned = {(one.guest.id, one.target) for one in self.steps.values()} if came else set()
+        return tuple(moved for moved in came if (moved.guest.id, target) not in planned)
 
     def _end(
         self,
@@ -241,37 +186,7 @@ class MigrationTracker:
 
     def correct(self, step: int, why: str) -> None:
         """Change a failure to a success: the guest was found on its target later."""
-        self._record(replace(self._ended[step], result="migrated", why=why))
+        self.revise(replace(self._ended[step], result="migrated", why=why))
 
-    def revise(self, outcome: MigrationOutcome) -> None:
-        """An end that turned out otherwise."""
-        self._record(outcome)
-
-    def _record(self, outcome: MigrationOutcome) -> None:
-        self._ended[outcome.step] = outcome
-        self._journal.ended(outcome)
-        self._heard(outcome)
-
-    def add(self, migrations: Sequence[Migration]) -> None:
-        """More to do: the way home."""
-        self._order += [migration.step for migration in migrations]
-        self.known += migrations
-        self._planned.update((migration.guest.id, migration.target) for migration in migrations)
-        self._pending.update({migration.step: migration for migration in migrations})
-        self.memory.update({migration.step: migration.cost.memory for migration in migrations})
-        self.later_targets = {**self.later_targets, **_later_targets(migrations)}
-
-    def take_over(self, outcome: MigrationOutcome) -> None:
-        """Results of an earlier part of this run that still hold."""
-        del self._pending[outcome.step]
-        self._ended[outcome.step] = outcome
-
-
-def _later_targets(migrations: Sequence[Migration]) -> Mapping[int, frozenset[str]]:
-    """For each step, where later steps take the same guest: found there, it has been moved on already."""
-    seen: dict[str, frozenset[str]] = {}
-    result = {}
-    for migration in reversed(migrations):
-        result[migration.step] = seen.get(migration.guest.id, frozenset())
-        seen[migration.guest.id] = result[migration.step] | {migration.target}
-    return result
+    def _moved(self, step: Migration) -> Sequence[Hashable]:
+        return (step.guest.id,)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from .._platforms.protocol import ClusterNow, MigrationState, Platform
 from .clock import Clock
+from .job import DISK_PATIENCE
 from .migration_tracker import MigrationTracker, RunningMigration
 from .task_monitor import TaskMonitor
 
-# How many times its estimated duration a migration may take that copies disks.
-DISK_PATIENCE = 4.0
 _UNKNOWN = MigrationState(state="failed", why="the platform no longer reports the task")
 
 

@@ -81,7 +81,11 @@ def progress(
         int(begun.migration.cost.memory * (percent.get(task) or 0) / 100)
         for task, begun in tracker.running.items()
     )
-    done = sum(tracker.memory[outcome.step] for outcome in tracker.outcomes() if outcome.result == "migrated")
+    done = sum(
+        tracker.steps[outcome.step].cost.memory
+        for outcome in tracker.outcomes()
+        if outcome.result == "migrated"
+    )
     moved = done + under_way
     left = sum(migration.cost.memory for migration in [*tracker.pending, *tracker.underway]) - under_way
     return Progress(

@@ -12,10 +12,9 @@ from ..._model.datastores import datastores_of
 from ..._model.plan import DiskMove, Plan
 from ..._model.snapshot import ClusterRef, Snapshot, StorageRule
 from ..._platforms.storage_protocol import DiskMoveRequest
+from ..job import DISK_PATIENCE
 from .policy_check import PoliciesKept, policies_kept
 
-# How many times its estimated duration a move may take, where no time limit is set.
-_PATIENCE = 4.0
 # The space of datastores is measured more often than the memory of hosts.
 MAX_SETTLING_SECONDS = 15.0
 
@@ -49,7 +48,7 @@ class DiskMoveJob:
 
     def seconds_allowed(self, move: DiskMove, least: float) -> float:
         """After how long a move is cancelled."""
-        return self.timeout if self.timeout is not None else max(least, _PATIENCE * move.seconds)
+        return self.timeout if self.timeout is not None else max(least, DISK_PATIENCE * move.seconds)
 
     def room_for(self, move: DiskMove, disks: Collection[str]) -> int:
         """What those of its disks need on the target that are not there yet."""

@@ -13,9 +13,9 @@ from ..._platforms.protocol import Objection
 from ..._platforms.storage_protocol import StorageNow, StoragePlatform
 from ..clock import Clock
 from ..journal import EarlierRun
-from ..migration_tracker import SUCCESSFUL
 from ..preflight import PreflightResult
 from ..start_attempts import UNCERTAIN, StartAttempts
+from ..step_tracker import SUCCESSFUL
 from .job import DiskMoveJob, DiskSlots, request_for
 from .policy_check import policy_breach
 from .preflight import disk_preflight, disks_elsewhere

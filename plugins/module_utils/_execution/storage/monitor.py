@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..._model.outcome import DiskMoveOutcome, Result
 from ..._platforms.storage_protocol import DiskMoveState, DisksNow, StorageNow, StoragePlatform
 from ..clock import Clock
-from ..migration_tracker import SUCCESSFUL
+from ..step_tracker import SUCCESSFUL
 from ..task_monitor import TaskMonitor
 from .job import DiskMoveJob
 from .tracker import DiskMoveTracker, RunningDiskMove

@@ -34,7 +34,7 @@ def disk_progress(
     )
     under_way = sum(one.bytes_copied for one in moving)
     done = sum(
-        tracker.moves[outcome.step].bytes for outcome in tracker.outcomes() if outcome.result == "migrated"
+        tracker.steps[outcome.step].bytes for outcome in tracker.outcomes() if outcome.result == "migrated"
     )
     left = sum(move.bytes for move in [*tracker.pending, *tracker.underway]) - under_way
     copied = done + under_way

@@ -16,8 +16,8 @@ from ..._model.plan import DiskMove, Migration, Plan
 from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
 from ..._platforms.errors import PlatformError
 from ..._platforms.storage_protocol import DiskMoveRequest, DisksNow, StoragePlatform
-from ..migration_tracker import SUCCESSFUL
 from ..preflight import GO, PreflightResult
+from ..step_tracker import SUCCESSFUL
 from .job import MAX_SETTLING_SECONDS, DiskMoveJob, request_for
 from .policy_check import policies_kept, policy_breach
 from .preflight import disk_preflight

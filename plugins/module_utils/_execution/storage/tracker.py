@@ -1,12 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where every move of disks of a run stands: pending, running or ended, each in exactly one."""
+"""Where every move of disks of a run stands, with the volumes that it leaves behind."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.outcome import DiskMoveOutcome, Result
@@ -14,7 +13,7 @@ from ..._model.plan import DiskMove
 from ..._platforms.storage_protocol import DiskMoveRequest
 from ..clock import Clock
 from ..journal import Journal
-from ..migration_tracker import SUCCESSFUL
+from ..step_tracker import StepTracker
 from .job import request_for
 
 
@@ -32,10 +31,8 @@ class RunningDiskMove:
         return request_for(self.move, self.host)
 
 
-class DiskMoveTracker:
-    """The books of one run. Every change goes to the journal before it counts; `ended` hears of every end,
-    and again of one that turned out otherwise.
-    """
+class DiskMoveTracker(StepTracker[DiskMove, DiskMoveOutcome, RunningDiskMove]):
+    """The books of the moves of disks of one run."""
 
     def __init__(
         self,
@@ -44,69 +41,24 @@ class DiskMoveTracker:
         clock: Clock,
         ended: Callable[[DiskMoveOutcome], None],
     ) -> None:
-        self._order = [move.step for move in moves]
-        self._moves = {move.step: move for move in moves}
-        self._pending = dict(self._moves)
-        self._ended: dict[int, DiskMoveOutcome] = {}
+        super().__init__(moves, clock, journal.disks_ended, ended)
         self._journal = journal
-        self._clock = clock
-        self._heard = ended
-        self._left: list[tuple[float, DiskMove]] = []
         past = journal.past
         self._unused = {step: past.unused.get(step, ()) for step in past.begun}
         self._left_earlier = {step: one.left_behind for step, one in past.disks_ended.items()}
-        self.running: dict[str, RunningDiskMove] = {}
-        self.later_targets: Mapping[int, frozenset[str]] = _later_targets(moves)
-
-    @property
-    def pending(self) -> Sequence[DiskMove]:
-        return tuple(self._pending.values())
 
     @property
     def underway(self) -> Sequence[DiskMove]:
         return tuple(begun.move for begun in self.running.values())
 
     @property
-    def open(self) -> bool:
-        return bool(self._pending or self.running)
-
-    @property
     def guests(self) -> frozenset[str]:
         """All whose disks the run has to do with."""
-        return frozenset(move.guest.id for move in self._moves.values())
+        return frozenset(move.guest.id for move in self.steps.values())
 
-    @property
-    def moves(self) -> Mapping[int, DiskMove]:
-        return self._moves
-
-    def recently_ended(self, seconds: float) -> Sequence[DiskMove]:
-        """Those that ended no longer ago: the platform may not count their disks where they are now."""
-        now = self._clock.monotonic()
-        return tuple(move for at, move in self._left if now - at < seconds)
-
-    def outcomes(self) -> tuple[DiskMoveOutcome, ...]:
-        """The outcomes of the moves that have ended, in the order of the plan."""
-        return tuple(self._ended[step] for step in self._order if step in self._ended)
-
-    def counts(self) -> Mapping[str, int]:
-        """How many moves have ended in each way."""
-        return Counter(outcome.result for outcome in self._ended.values())
-
-    @property
-    def failures(self) -> int:
-        counts = self.counts()
-        return counts.get("failed", 0) + counts.get("cancelled", 0)
-
-    def blocking_failure(self, move: DiskMove) -> DiskMoveOutcome | None:
-        """An earlier step that did not end well, on which this one rests."""
-        for step in move.after:
-            if step in self._ended and self._ended[step].result not in SUCCESSFUL:
-                return self._ended[step]
-        return None
-
-    def is_ready(self, move: DiskMove) -> bool:
+    def is_ready(self, step: DiskMove) -> bool:
         """Steps that are no moves of disks are those of migrations, which have ended."""
-        return all(step in self._ended or step not in self._moves for step in move.after)
+        return all(earlier in self._ended or earlier not in self.steps for earlier in step.after)
 
     def begin(self, move: DiskMove, unused: Sequence[str]) -> str:
         """A move is about to be started; returns the moment. `unused` are the volumes that the guest did not
@@ -123,7 +75,7 @@ class DiskMoveTracker:
         return frozenset(known[0]) if known else None
 
     def _guest_of(self, step: int) -> str | None:
-        move = self._moves.get(step)
+        move = self.steps.get(step)
         return None if move is None else move.guest.id
 
     def started(self, move: DiskMove, host: str, task: str, at: str) -> None:
@@ -161,9 +113,7 @@ class DiskMoveTracker:
 
     def correct(self, step: int, **changes: object) -> None:
         """It turned out otherwise."""
-        outcome = replace(self._ended[step], **changes)  # type: ignore[arg-type]
-        if outcome != self._ended[step]:
-            self._record(outcome)
+        self.revise(replace(self._ended[step], **changes))  # type: ignore[arg-type]
 
     def _record(self, outcome: DiskMoveOutcome) -> None:
         # What an earlier part of the run has left is there all the same.
@@ -172,21 +122,10 @@ class DiskMoveTracker:
         ]
         if earlier:
             outcome = replace(outcome, left_behind=(*earlier, *outcome.left_behind))
-        self._ended[outcome.step] = outcome
-        self._journal.disks_ended(outcome)
-        self._heard(outcome)
+        super()._record(outcome)
 
-    def add(self, moves: Sequence[DiskMove]) -> None:
-        """More to do: the way back."""
-        self._order += [move.step for move in moves]
-        self._moves.update({move.step: move for move in moves})
-        self._pending.update({move.step: move for move in moves})
-        self.later_targets = {**self.later_targets, **_later_targets(moves)}
-
-    def take_over(self, outcome: DiskMoveOutcome) -> None:
-        """Results of an earlier part of this run that still hold."""
-        del self._pending[outcome.step]
-        self._ended[outcome.step] = outcome
+    def _moved(self, step: DiskMove) -> Sequence[Hashable]:
+        return [(step.guest.id, disk) for disk in step.disks]
 
 
 def _outcome(
@@ -203,15 +142,3 @@ def _outcome(
         moved=tuple(disk for disk in move.disks if disk in moved),
         ended_at=ended_at,
     )
-
-
-def _later_targets(moves: Sequence[DiskMove]) -> Mapping[int, frozenset[str]]:
-    """For each step, where later steps take the same disks: found there, they have been moved on already."""
-    seen: dict[tuple[str, str], frozenset[str]] = {}
-    result = {}
-    for move in reversed(moves):
-        keys = [(move.guest.id, disk) for disk in move.disks]
-        result[move.step] = frozenset().union(*(seen.get(key, frozenset()) for key in keys))
-        for key in keys:
-            seen[key] = seen.get(key, frozenset()) | {move.target}
-    return result
