@@ -576,6 +576,7 @@ options:
     description:
       - Time for which no migration of a guest is planned to a host to which the platform's own check has refused
         it.
+      - Likewise no move of a disk to a datastore to which it has refused to move it.
       - V(0) plans it again at once.
     type: str
     default: '86400'

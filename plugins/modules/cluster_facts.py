@@ -282,6 +282,20 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{"guest": "vm-42", "host": "host-15", "why": "No such device", "at": "2026-01-31T22:00:00Z"}]
+        disk_refusals:
+          description:
+            - Moves of disks that the platform's own check refused in earlier runs, by guest and datastore, as recorded in the state
+              database.
+          returned: when there are any
+          type: list
+          elements: dict
+          version_added: 1.5.0
+          sample:
+            - guest: vm-42
+              disks: ["2000"]
+              datastore: nfs1
+              why: The virtual disk is too large for the file system
+              at: "2026-01-31T22:00:00Z"
         other_balancers:
           description: Other balancers that migrate guests of this cluster.
           returned: when there is any

@@ -322,7 +322,12 @@ def with_history(
             snapshot = replace(snapshot, readings=())
         return snapshot, notices
     from .._state.database import now
-    from .._state.disk_history import recall_disk_moves, with_failed_disk_moves
+    from .._state.disk_history import (
+        disk_refusals,
+        recall_disk_moves,
+        with_disk_refusals,
+        with_failed_disk_moves,
+    )
     from .._state.disks_arriving import moves_under_way, with_disks_arriving
     from .._state.history import recall, refusals, with_history
     from .._state.runs import readings, with_readings
@@ -340,6 +345,7 @@ def with_history(
             snapshot = replace(snapshot, readings=with_readings(snapshot, found))
         snapshot = with_disks_arriving(snapshot, moves_under_way(database, *keys))
         snapshot = with_failed_disk_moves(snapshot, recall_disk_moves(database, *keys), moment)
+        snapshot = with_disk_refusals(snapshot, disk_refusals(database, *keys), moment)
         return with_history(snapshot, past, refused, moment), notices
 
 

@@ -377,6 +377,17 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRefusal:
+    """The platform's own check has refused to move disks of a guest to a datastore."""
+
+    guest: Id
+    disks: Annotated[tuple[Id, ...], "ids of the disks that were to be moved together"]
+    datastore: Annotated[Id, "id of the datastore that they were to be moved to"]
+    why: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The loads that an earlier run planned with, before it migrated anything."""
 
@@ -430,6 +441,9 @@ class Snapshot:
     )
     refusals: Annotated[
         tuple[Refusal, ...], "migrations that the platform refused a short while ago, guest by guest and host"
+    ] = field(default=(), metadata={"omit": True})
+    disk_refusals: Annotated[
+        tuple[DiskRefusal, ...], "moves of disks to datastores that the platform refused a short while ago"
     ] = field(default=(), metadata={"omit": True})
     readings: Annotated[
         tuple[Reading, ...] | None,

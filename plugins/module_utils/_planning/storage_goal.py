@@ -347,7 +347,7 @@ def _defects(
     judged = policy
     if policy.goal == "storage":
         judged = replace(policy, goal="rules")
-    problem = build_problem(snapshot, storage)
+    problem = build_problem(snapshot, storage, retry_refused_after=policy.retry_refused_after)
     rules = [members.rule for members in problem.rules]
     return (
         *hosts.defects(without_disks(snapshot, chosen), judged, joint),

@@ -43,9 +43,9 @@ class RehearsalPlatform:
     """The Platform protocol over a snapshot file. A migration takes no time; one that the file has under way
     (`migrating_to`) ends when it is followed.
 
-    `prepare` objects to what `refusals` of the file names. A refusal that is later than the snapshot has not
-    happened yet: no snapshot that is read shows it. Moves of disks are as rehearsal_storage.py says; `now` is
-    the time by which they go on.
+    `prepare` objects to what `refusals` of the file names, and `prepare_disk_move` to what `disk_refusals`
+    names. A refusal that is later than the snapshot has not happened yet: no snapshot that is read shows it.
+    Moves of disks are as rehearsal_storage.py says; `now` is the time by which they go on.
     """
 
     capacities = Capacities(cluster=8, per_host=4)
@@ -61,9 +61,10 @@ class RehearsalPlatform:
 
     def read(self) -> Snapshot:
         snapshot, storage = self._own_storage()
-        happened = tuple(refusal for refusal in snapshot.refusals if refusal.at <= snapshot.taken_at)
+        happened = tuple(one for one in snapshot.refusals if one.at <= snapshot.taken_at)
+        of_disks = tuple(one for one in snapshot.disk_refusals if one.at <= snapshot.taken_at)
         guests = tuple(rehearsal_storage.as_reported(guest, storage) for guest in snapshot.guests)
-        return replace(snapshot, refusals=happened, guests=guests)
+        return replace(snapshot, refusals=happened, disk_refusals=of_disks, guests=guests)
 
     def _own(self) -> Snapshot:
         snapshot = self._load_storage().snapshot or self._load()

@@ -165,7 +165,15 @@ def disk_objection(
         return Objection(
             f"datastore {place.name} has {place.free} bytes free, and the copy needs {room}", passing=True
         )
-    return None
+    refusal = next(
+        (
+            one
+            for one in snapshot.disk_refusals
+            if (one.guest, one.datastore) == (guest.id, place.id) and set(one.disks) & set(request.disks)
+        ),
+        None,
+    )
+    return None if refusal is None else Objection(refusal.why)
 
 
 def policy_breach(snapshot: Snapshot, request: DiskMoveRequest) -> str | None:

@@ -73,7 +73,9 @@ def disk_defects(
     if relocations(plan):
         # The plan tells of the datastores before the migrations, and the moves come after them.
         moves = replace(moves, before=storage_state(State(problem)))
-        first = build_problem(given, policy, plan.policy.seed)
+        first = build_problem(
+            given, policy, plan.policy.seed, retry_refused_after=plan.policy.retry_refused_after
+        )
         rules = [members.rule for members in first.rules]
         found += relocation_defects(given, policy, rules, plan.migrations, exclusions_of(first))
     found += storage_defects(after, policy, problem, moves)

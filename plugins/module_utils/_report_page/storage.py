@@ -109,7 +109,9 @@ def _storage(given: Given) -> StorageView | None:
     defects = None
     if given.snapshot is not None:
         snapshot = snapshot_after(given.snapshot, plan)
-        problem = build_problem(snapshot, policy, plan.policy.seed)
+        problem = build_problem(
+            snapshot, policy, plan.policy.seed, retry_refused_after=plan.policy.retry_refused_after
+        )
         if moves:
             defects = disk_defects(given.snapshot, snapshot, problem, policy, plan)
         if along:

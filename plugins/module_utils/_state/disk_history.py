@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._model.datastores import disk_places
 from .._model.outcome import DiskMoveOutcome, Result
 from .._model.plan import DiskMove
-from .._model.snapshot import Disk, Guest, Snapshot
+from .._model.snapshot import Disk, DiskRefusal, Guest, Snapshot
 from .database import Database, now
 from .history import KEEP_DAYS, by_its_clock
 from .library import sa
@@ -56,6 +56,19 @@ class DiskMoveRecord:
     moved_at: float | None = None
     failed_at: float | None = None
     failed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedDisks:
+    """That the platform's own check refused to move disks of a guest to a datastore, and when; ids, and
+    seconds since 1970 by the clock of the database.
+    """
+
+    guest: str
+    disks: tuple[str, ...]
+    datastore: str
+    why: str
+    at: float
 
 
 # What was tried on the platform, or what its own check refused; the rest was never begun.
@@ -154,6 +167,64 @@ def recall_disk_moves(
     return found
 
 
+def disk_refusals(database: Database, *clusters: str) -> Sequence[RefusedDisks]:
+    """The newest refusal for each disk and datastore, unless the disk arrived there since; `clusters` are the
+    keys that the cluster has or had.
+    """
+    of_clusters = DISK_HISTORY.c.cluster.in_(clusters)
+    rows = (
+        sa.select(
+            DISK_HISTORY.c.guest,
+            DISK_HISTORY.c.disks,
+            DISK_HISTORY.c.moved,
+            DISK_HISTORY.c.target,
+            DISK_HISTORY.c.result,
+            DISK_HISTORY.c.why,
+            DISK_HISTORY.c.recorded_at,
+        )
+        .where(of_clusters)
+        .where(
+            DISK_HISTORY.c.guest.in_(
+                sa.select(DISK_HISTORY.c.guest).where(of_clusters).where(DISK_HISTORY.c.result == "refused")
+            )
+        )
+        .order_by(DISK_HISTORY.c.recorded_at, DISK_HISTORY.c.ended_at)
+    )
+    newest: dict[tuple[str, str, str], tuple[str, float]] = {}
+    for row in database.transaction(lambda connection: connection.execute(rows).all()):
+        moved = json.loads(row.moved)
+        for disk in json.loads(row.disks):
+            key = (row.guest, row.target, disk)
+            if disk in moved:
+                newest.pop(key, None)
+            elif row.result == "refused":
+                newest[key] = (row.why, row.recorded_at)
+    together: dict[tuple[str, str, str, float], list[str]] = {}
+    for (guest, target, disk), (why, at) in newest.items():
+        together.setdefault((guest, target, why, at), []).append(disk)
+    return [
+        RefusedDisks(guest=guest, disks=tuple(disks), datastore=target, why=why, at=at)
+        for (guest, target, why, at), disks in together.items()
+    ]
+
+
+def with_disk_refusals(snapshot: Snapshot, refused: Sequence[RefusedDisks], moment: float) -> Snapshot:
+    """The snapshot with the moves of disks that the platform refused. `moment` is when it was taken, by the
+    clock of the database.
+    """
+    remembered = tuple(
+        DiskRefusal(
+            guest=one.guest,
+            disks=one.disks,
+            datastore=one.datastore,
+            why=one.why,
+            at=by_its_clock(snapshot, one.at, moment),
+        )
+        for one in refused
+    )
+    return replace(snapshot, disk_refusals=(*snapshot.disk_refusals, *remembered))
+
+
 def with_failed_disk_moves(
     snapshot: Snapshot, past: Mapping[str, Mapping[str | None, DiskMoveRecord]], moment: float
 ) -> Snapshot:
@@ -187,7 +258,9 @@ def with_failed_disk_moves(
 
 
 def forget_old(database: Database, cluster: str, days: float) -> None:
-    """Throw away what is older than these days, and so old that `retry_after` does not reach back to it."""
+    """Throw away what is older than these days, and so old that no `retry_after` or `retry_refused_after`
+    reaches back to it.
+    """
 
     def write(connection: Connection) -> None:
         oldest = now(connection) - max(days, KEEP_DAYS) * 86_400

@@ -14,15 +14,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     Disk,
+    DiskRefusal,
     HostDatastore,
     Snapshot,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.disk_history import (
     DiskMoveRecord,
+    RefusedDisks,
+    disk_refusals,
     forget_old,
     recall_disk_moves,
     record,
+    with_disk_refusals,
     with_failed_disk_moves,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import DISK_HISTORY
@@ -157,6 +161,45 @@ def test_no_past_lies_in_the_future() -> None:
     known = {"1": {"scsi0": DiskMoveRecord(failed_at=MOMENT + 60, failed_from="a")}}
     merged = with_failed_disk_moves(with_disks(disk("scsi0")), known, MOMENT)
     assert merged.guests[0].disks[0].last_failed_at == TAKEN_AT
+
+
+def test_what_the_platform_refused_is_remembered_by_disk_and_datastore(database: Database) -> None:
+    no = replace(end("refused", "scsi0", "scsi1"), why="no")
+    past(
+        database,
+        {
+            FIRST: no,
+            SECOND: replace(end("refused", "scsi1", target="c"), why="too large"),
+            THIRD: replace(no, disks=("scsi1",), why="still no"),
+        },
+    )
+    assert set(disk_refusals(database, "other", "c")) == {
+        RefusedDisks("1", ("scsi0",), "b", "no", FIRST),
+        RefusedDisks("1", ("scsi1",), "c", "too large", SECOND),
+        RefusedDisks("1", ("scsi1",), "b", "still no", THIRD),
+    }
+    assert disk_refusals(database, "other") == []
+
+
+def test_a_refusal_is_over_once_the_disk_is_there_all_the_same(database: Database) -> None:
+    past(
+        database,
+        {
+            FIRST: end("refused", "scsi0", "scsi1", "scsi2", moved=("scsi2",)),
+            SECOND: end("failed", "scsi0", "scsi1", moved=("scsi1",)),
+            THIRD: end("migrated", "scsi0", moved=("scsi0",), target="c"),
+        },
+    )
+    assert disk_refusals(database, "c") == [RefusedDisks("1", ("scsi0",), "b", "", FIRST)]
+
+
+def test_a_snapshot_has_refusals_by_its_own_clock() -> None:
+    known = DiskRefusal(guest="2", disks=("scsi0",), datastore="c", why="known", at=TAKEN_AT)
+    snapshot = replace(with_disks(disk("scsi0")), disk_refusals=(known,))
+    found = with_disk_refusals(snapshot, [RefusedDisks("1", ("scsi0",), "b", "no", SECOND)], MOMENT)
+    new = DiskRefusal(guest="1", disks=("scsi0",), datastore="b", why="no", at=AT[SECOND])
+    assert found == replace(snapshot, disk_refusals=(known, new))
+    assert Snapshot.from_json(found.to_json()) == found
 
 
 def test_nothing_remembered_changes_nothing() -> None:

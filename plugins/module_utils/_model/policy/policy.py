@@ -288,6 +288,7 @@ class Policy:
         LONG_TIME,
         "Time for which no migration of a guest is planned to a host to which the platform's "
         "own check has refused it.\n"
+        "Likewise no move of a disk to a datastore to which it has refused to move it.\n"
         "V(0) plans it again at once.",
     ] = 86_400
     sustained: Annotated[

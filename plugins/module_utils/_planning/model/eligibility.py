@@ -9,22 +9,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..._model.blockers import in_words
-from ..._model.errors import InputError
 from ..._model.loads import guest_used, local_storage
 from ..._model.policy.policy import Policy
-from ..._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
-from ..._model.text.moments import later
+from ..._model.snapshot import Guest, Host, Rule
 from .capacity import HostRoles
 from .choices import CHOICE, LEFT_OUT, left_out_of
 from .cooldown import cooldown_reason
 from .goal_traits import traits_of
 from .move_units import joined
+from .refusals import refused_targets
 from .selectors import select_guests
 from .snapshot_index import Mask, SnapshotIndex, mask_of
 from .stayers import Stayers, stayers_of
 
-# By guest and host.
-Refused = Mapping[str, Mapping[str, Refusal]]
 VENDOR = "vendor:"
 OTHERS_EMPTIED = "only other hosts are being emptied"
 NUMBERS = re.compile(r"[0-9]+")
@@ -113,21 +110,6 @@ def _stays(guest: Guest, host: Host, releases: bool, excluded: bool, allowed: fr
     if None in local_storage(guest, host).values():
         return "the size of its local disks is not known"
     return None
-
-
-def refused_targets(snapshot: Snapshot, policy: Policy) -> Refused:
-    """By guest and host what the platform's own check refused so recently that it is not tried again."""
-    if not policy.retry_refused_after or not snapshot.refusals:
-        return {}
-    try:
-        since = later(snapshot.taken_at, -policy.retry_refused_after)
-    except InputError as error:
-        raise error.under("snapshot.taken_at") from None
-    found: dict[str, dict[str, Refusal]] = {}
-    for refusal in sorted(snapshot.refusals, key=lambda refusal: refusal.at):
-        if refusal.at > since:
-            found.setdefault(refusal.guest, {})[refusal.host] = refusal
-    return found
 
 
 class HostRequirements:

@@ -12,8 +12,8 @@ from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Snapshot
 from ..._model.text.wording import listed
-from ..model.eligibility import refused_targets
 from ..model.problem import Problem
+from ..model.refusals import refused_targets
 from ..model.stayers import stayers_of
 from .obstacles import above_limits
 

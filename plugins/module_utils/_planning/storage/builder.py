@@ -10,6 +10,7 @@ units (what moves together), targets (where to), rules and membership.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..._model.disk_moves import with_estimated_io
 from ..._model.policy.choices import DisksLeftOut
@@ -17,10 +18,11 @@ from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Snapshot
 from ..errors import PlanningError
 from ..model.cooldown import PauseAfterFailure
+from ..model.refusals import refused_datastores
 from .barred import allowed_by_placement, barred_by
 from .disk_index import DiskIndex
 from .membership import Membership, in_broken_rules
-from .notices import disk_notices
+from .notices import disk_notices, refusal_notices
 from .places import make_places
 from .problem import Problem
 from .rules import resolve_storage_rules
@@ -41,10 +43,11 @@ def build_problem(
     strict: bool = False,
     left_out: Sequence[DisksLeftOut] = (),
     pause: PauseAfterFailure | None = None,
+    retry_refused_after: float = 0,
 ) -> Problem:
     """Raises PlanningError for a datastore that the policy names and that does not exist. strict: also for a
     selector that matches nothing. left_out: moves that are left out by choice, all by id. pause: which failed
-    moves are not tried again yet.
+    moves are not tried again yet. retry_refused_after: as in Policy.
     """
     if not storage.platform_rules:
         snapshot = without_storage_policies(snapshot)
@@ -55,7 +58,12 @@ def build_problem(
     if unmatched and strict:
         field, text = unmatched[0]
         raise PlanningError(text, where=field, hint="Correct or remove it, or set strict_selectors to false")
-    barred = barred_by(storage, index.datastores, index.guests, left_out)
+    refused = refused_datastores(snapshot, retry_refused_after)
+    barred = replace(
+        barred_by(storage, index.datastores, index.guests, left_out),
+        refused=refused,
+        retry_refused_after=retry_refused_after,
+    )
     allowed = allowed_by_placement(storage, index.datastores, index.guests)
     sizes = DiskSizes(storage.growth, index.estimated_shares())
     places, alone = make_places(index, storage, barred, sizes)
@@ -87,6 +95,7 @@ def build_problem(
             *(f"{field}: {text}" for field, text in unmatched),
             *alone,
             *disk_notices(index, places),
+            *refusal_notices(index, refused),
         ],
         barred=barred,
     )

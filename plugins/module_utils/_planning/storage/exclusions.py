@@ -20,5 +20,6 @@ def exclusions_of(problem: Problem) -> StorageExclusions:
         alone=frozenset(place.datastore.id for place in problem.places if place.alone),
         kept=barred.kept,
         kept_from=barred.kept_from,
+        retry_refused_after=barred.retry_refused_after,
         allowed=problem.allowed,
     )

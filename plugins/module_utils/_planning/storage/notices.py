@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..._model.disk_moves import taken_by
-from ..._model.snapshot import Disk
+from ..._model.snapshot import Disk, DiskRefusal
 from ..._model.text.wording import counted, listed
+from ..model.refusals import RefusedDisks
 from .disk_index import DiskIndex
 from .problem import Place
 from .rules import counts_for_rules
 from .staying import is_unsized
 
 MAX_NAMES = 5
+MAX_REFUSALS = 10
 GIB = 1024**3
 
 
@@ -52,6 +54,25 @@ def disk_notices(index: DiskIndex, places: Sequence[Place]) -> Iterator[str]:
     large = _names(index, lambda disk: (disk.size or 0) > largest > 0)
     if large:
         yield f"disks larger than every datastore: {listed(large, MAX_NAMES)}"
+
+
+def refusal_notices(index: DiskIndex, refused: RefusedDisks) -> Iterator[str]:
+    """What the platform refused to move where a short while ago."""
+    guests = {guest.id: guest for guest in index.guests}
+    names = {place.id: place.name for place in index.datastores}
+    found: dict[DiskRefusal, list[str]] = {}
+    for (guest, disk, datastore), refusal in refused.items():
+        known = guest in guests and any(one.id == disk for one in guests[guest].disks)
+        if known and datastore in names:
+            found.setdefault(refusal, []).append(disk)
+    texts = [
+        f"the platform refuses to move {listed(disks, MAX_NAMES)} of {guests[refusal.guest].name} to"
+        f" {names[refusal.datastore]}: {refusal.why}; planned around it"
+        for refusal, disks in found.items()
+    ]
+    yield from texts[:MAX_REFUSALS]
+    if len(texts) > MAX_REFUSALS:
+        yield f"{len(texts) - MAX_REFUSALS} more refusals to move disks are planned around"
 
 
 def _names(index: DiskIndex, is_meant: Callable[[Disk], bool]) -> list[str]:

@@ -14,7 +14,7 @@ from ..._model.text.wording import counted, listed
 from .problem import Place, Problem, Unit
 from .state import State
 from .storage_policies import violated
-from .targets import CONTENT
+from .targets import CONTENT, moves_of
 
 MAX_NAMES = 5
 MAX_REASONS = 8
@@ -67,6 +67,7 @@ def _obstacles(problem: Problem, unit: Unit) -> list[str]:
         + (
             _shut(problem, place, guest)
             or _not_complying(problem, place, unit)
+            or _barred(problem, place, unit)
             or _unlike(problem, place, guest, source, anywhere=bool(unit.violated))
         )
         for number, place in enumerate(problem.places)
@@ -100,6 +101,16 @@ def _not_complying(problem: Problem, place: Place, unit: Unit) -> str:
     )
     policies = violated(disks, place.datastore.id)
     return f"it does not comply with {policies}" if policies else ""
+
+
+def _barred(problem: Problem, place: Place, unit: Unit) -> str:
+    """That a move of a unit to a datastore is left out by choice, or that the platform has refused it."""
+    for move in moves_of(unit, problem.guests, place.datastore.id):
+        if move in problem.barred.kept_from:
+            return "its move there is left out by choice"
+        if move in problem.barred.refused:
+            return f"the platform has refused it: {problem.barred.refused[move].why}"
+    return ""
 
 
 def _unlike(problem: Problem, place: Place, guest: Guest, source: Datastore, *, anywhere: bool) -> str:

@@ -54,6 +54,7 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
             strict=policy.strict_selectors,
             left_out=left_out,
             pause=pause,
+            retry_refused_after=policy.retry_refused_after,
         )
 
     problem = build(snapshot)

@@ -47,6 +47,7 @@ def present_storage(snapshot: Snapshot, policy: Policy) -> PresentStorage:
         policy.seed,
         strict=policy.strict_selectors and bool(storage),
         pause=pause_after_failure(snapshot, policy),
+        retry_refused_after=policy.retry_refused_after,
     )
     state = State(problem)
     found = storage_state(state)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ..._model.plan import Unresolved
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Guest, Snapshot, StorageRule
+from ..model.refusals import RefusedDisks
 
 # What a limit is where there is none.
 NO_LIMIT = 1 << 90
@@ -111,7 +112,7 @@ class Members:
 class Barred:
     """Ids that the policy's exclusions name, and the datastores that are left alone. `kept`: disks whose
     move is left out by choice, by guest and id; `kept_from`: those that do not go to one datastore, its id
-    last.
+    last; `refused`: likewise those that the platform refused to move there within `retry_refused_after`.
     """
 
     sources: frozenset[str] = frozenset()
@@ -120,6 +121,8 @@ class Barred:
     emptied: frozenset[str] = frozenset()
     kept: frozenset[tuple[str, str]] = frozenset()
     kept_from: frozenset[tuple[str, str, str]] = frozenset()
+    refused: RefusedDisks = field(default_factory=dict)
+    retry_refused_after: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._model.policy.storage import StoragePolicy
@@ -55,7 +55,7 @@ class Targets:
             if all(place in other for other in lists[1:])
             and (unit.complying is None or self.places[place].datastore.id in unit.complying)
         )
-        return self._without_left_out(unit, legal)
+        return tuple(place for place in legal if not self._is_barred(unit, place))
 
     def _for_guest(self, guest: Guest, unit: Unit) -> tuple[int, ...]:
         return tuple(
@@ -80,16 +80,13 @@ class Targets:
         alike = (target.kind, target.cluster) == (source.kind, source.cluster)
         return (alike or bool(unit.violated)) and (target.shared or not source.shared)
 
-    def _without_left_out(self, unit: Unit, legal: tuple[int, ...]) -> tuple[int, ...]:
-        """Those to which no move of it is left out by choice."""
-        if not self.barred.kept_from:
-            return legal
-        whose = {(self.guests[part.guest].id, disk) for part in unit.parts for disk in part.disks}
-        return tuple(
-            place
-            for place in legal
-            if not any((*one, self.places[place].datastore.id) in self.barred.kept_from for one in whose)
-        )
+    def _is_barred(self, unit: Unit, place: int) -> bool:
+        """Whether a move of it there is left out by choice, or was refused a short while ago."""
+        kept_from, refused = self.barred.kept_from, self.barred.refused
+        if not kept_from and not refused:
+            return False
+        moves = moves_of(unit, self.guests, self.places[place].datastore.id)
+        return any(one in kept_from or one in refused for one in moves)
 
     def _near(self, home: int, legal: tuple[int, ...]) -> tuple[int, ...]:
         """Those that are nearer to the source than the minimum difference."""
@@ -110,3 +107,11 @@ class Targets:
 def holds(target: Datastore, guest: Guest) -> bool:
     """Whether a datastore may hold disks of a guest of this kind."""
     return target.content is None or CONTENT[guest.kind] in target.content
+
+
+def moves_of(unit: Unit, guests: Sequence[Guest], datastore: str) -> Iterator[tuple[str, str, str]]:
+    """By guest, disk and datastore (ids), what moves where the unit goes to a datastore."""
+    for part in unit.parts:
+        for disk in part.disks:
+            if disk is not None:
+                yield guests[part.guest].id, disk, datastore

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..._model.plan import DiskMove
 from ..._model.policy.storage import StoragePolicy
@@ -25,7 +25,7 @@ NEEDS_NO_DIFFERENCE = ("evacuate", "placement", "rule")
 
 
 class DiskSteps:
-    """The moves of a replay."""
+    """The moves of a replay. refused: as refused_moves returns them."""
 
     def __init__(
         self,
@@ -33,8 +33,10 @@ class DiskSteps:
         storage: StoragePolicy,
         rules: Sequence[StorageRule],
         barred: StorageExclusions,
+        refused: Collection[tuple[str, str, str]],
     ) -> None:
-        self.replay, self.storage, self.rules, self.barred = replay, storage, rules, barred
+        self.replay, self.storage, self.rules = replay, storage, rules
+        self.barred, self.refused = barred, refused
         self.moves, self.places, self.guests = replay.moves, replay.places, replay.guests
         self.home, self.ends = replay.home, replay.ends
 
@@ -82,6 +84,8 @@ class DiskSteps:
                 yield f"the move of {disk} is left out by choice"
             if (guest.id, disk, target.id) in self.barred.kept_from:
                 yield f"the move of {disk} to the target is left out by choice"
+            if (guest.id, disk, target.id) in self.refused:
+                yield f"the platform has refused to move {disk} to the target"
         copied = sum(
             max(disk.size or 0, disk.used or 0) if disk.used is None or disk.copied_whole else disk.used
             for disk in disks

@@ -16,7 +16,7 @@ from ..._model.plan import Migration
 from ..._model.policy.storage import StoragePolicy
 from ..._model.snapshot import Datastore, Disk, Guest, Snapshot, StorageRule
 from .disk_amounts import DiskAmounts
-from .storage_exclusions import CONTENT, StorageExclusions, complies, ignored_blockers
+from .storage_exclusions import CONTENT, StorageExclusions, complies, ignored_blockers, refused_moves
 
 TOLERANCE = 1e-6
 # The platforms that copy no disk from a shared datastore while a guest is migrated.
@@ -54,6 +54,7 @@ class _Check:
     ) -> None:
         self.snapshot, self.storage, self.rules, self.barred = snapshot, storage, rules, barred
         self.migrations = migrations
+        self.refused = refused_moves(snapshot, barred)
         self.ids = datastore_ids(snapshot)
         self.amounts = DiskAmounts(snapshot, storage)
         self.places, self.loads = self.amounts.places, self.amounts.loads
@@ -176,6 +177,8 @@ class _Check:
             yield f"{target.id} is not shared"
         if not complies(self.storage, disk, target.id):
             yield f"{target.id} does not comply with the storage policy of {disk.id}"
+        if (guest.id, disk.id, target.id) in self.refused:
+            yield f"the platform has refused to move {disk.id} to {target.id}"
 
     def _violates(self, guest: Guest, place: str) -> bool:
         """Whether a datastore does not comply with the storage policy of a disk that a guest has there."""

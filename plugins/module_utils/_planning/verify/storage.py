@@ -18,7 +18,7 @@ from ..._model.snapshot import Snapshot, StorageRule
 from .disk_replay import DiskReplay
 from .disk_rules import breaches, rule_defects
 from .disk_steps import DiskSteps
-from .storage_exclusions import StorageExclusions, complies
+from .storage_exclusions import StorageExclusions, complies, refused_moves
 from .worst_sum import worst_sum
 
 TOLERANCE = 1e-6
@@ -49,7 +49,7 @@ def verify_storage_plan(
     if defects:
         return tuple(defects)
     replay = DiskReplay(snapshot, storage, plan.moves)
-    defects += DiskSteps(replay, storage, rules, barred).defects()
+    defects += DiskSteps(replay, storage, rules, barred, refused_moves(snapshot, barred)).defects()
     if not defects:
         defects += _space_defects(replay)
         for rule in rules:

@@ -122,6 +122,7 @@ def problem_of(snapshot: Snapshot, policy: Policy) -> Problem:
         effort=policy.effort,
         left_out=policy.choices.disks_left_out,
         pause=pause_after_failure(snapshot, policy),
+        retry_refused_after=policy.retry_refused_after,
     )
 
 

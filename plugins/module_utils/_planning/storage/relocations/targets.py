@@ -115,6 +115,11 @@ class RelocationTargets:
             guest=guest, host=host.id, storage=storage, arrivals=dict(arrivals), bytes=copied, why=why
         )
 
+    def _is_refused(self, guest: int, disks: Sequence[Disk], store: Datastore) -> bool:
+        """Whether the platform refused a short while ago to move one of these disks to a datastore."""
+        refused, whose = self.cluster.now.barred.refused, self.guests[guest].id
+        return any((whose, disk.id, store.id) in refused for disk in disks)
+
     def _may_be_taken(self, home: int, disks: Sequence[Disk]) -> bool:
         """Whether the platform copies all disks of a guest on a datastore."""
         place = self.places[home]
@@ -151,6 +156,7 @@ class RelocationTargets:
                 or not place.takes
                 or (may_have is not None and store.id not in may_have)
                 or not self._fits(guest, home, host, store, anywhere=anywhere)
+                or self._is_refused(guest, disks, store)
                 or ledger.free[number] < need
                 or ledger.meets(guest, number)
                 or (differs and not self._differs(home, number))
