@@ -39,7 +39,9 @@ _MODULE = "evenkeel.cluster."
 _PREFIX = "balance_"
 _WORD = re.compile(r"\W")
 # What the tasks take from each other; the console passes it itself.
-_BETWEEN_TASKS = frozenset({"snapshot", "snapshot_path", "plan", "plan_path", "what_if", "refusals"})
+_BETWEEN_TASKS = frozenset(
+    {"snapshot", "snapshot_path", "plan", "plan_path", "what_if", "refusals", "disk_refusals"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,33 @@ options:
       at:
         description: When it was refused. Not used.
         type: str
+  disk_refusals:
+    description:
+      - Moves of disks that the platform's own check has just refused, as M(evenkeel.cluster.vm_migrate) returns them.
+      - The plan avoids them, in addition to those in the snapshot. They count from the moment of the snapshot.
+    type: list
+    elements: dict
+    version_added: 1.5.0
+    suboptions:
+      guest:
+        description: Id of the guest.
+        type: str
+        required: true
+      disks:
+        description: Ids of the disks. The refusal counts for each of them.
+        type: list
+        elements: str
+        required: true
+      datastore:
+        description: Id of the datastore that they were to be moved to.
+        type: str
+        required: true
+      why:
+        description: Why the platform refused it.
+        type: str
+      at:
+        description: When it was refused. Not used.
+        type: str
   what_if:
     description:
       - Changes to the snapshot before it is planned, such as hosts or datastores to buy or to retire.

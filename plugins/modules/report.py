@@ -83,6 +83,11 @@ options:
     description: Refusals that O(plan) was made with, as O(evenkeel.cluster.balance_plan#module:refusals).
     type: list
     elements: dict
+  disk_refusals:
+    description: Refused moves of disks that O(plan) was made with, as O(evenkeel.cluster.balance_plan#module:disk_refusals).
+    type: list
+    elements: dict
+    version_added: 1.5.0
   error:
     description: Why the run failed. The page begins with it, and it needs no other document. An empty text is no failure.
     type: str

@@ -419,6 +419,41 @@ refusals:
       returned: always
       type: str
       sample: "2026-01-31T22:00:01Z"
+disk_refusals:
+  description:
+    - Moves of disks that the platform's own check refused. M(evenkeel.cluster.balance_plan) accepts them and plans around them.
+    - The state database records them, too, and M(evenkeel.cluster.cluster_facts) reports them later.
+  returned: always
+  type: list
+  elements: dict
+  version_added: 1.5.0
+  contains:
+    guest:
+      description: Id of the guest.
+      returned: always
+      type: str
+      sample: vm-42
+    disks:
+      description: Ids of the disks that were to be moved together, and that are not on the datastore.
+      returned: always
+      type: list
+      elements: str
+      sample: ["2000"]
+    datastore:
+      description: Id of the datastore that they were to be moved to.
+      returned: always
+      type: str
+      sample: nfs1
+    why:
+      description: Why, in the platform's words.
+      returned: always
+      type: str
+      sample: The virtual disk is too large for the file system
+    at:
+      description: When it was refused, in UTC.
+      returned: always
+      type: str
+      sample: "2026-01-31T22:00:01Z"
 stale:
   description:
     - Whether nothing was started because another run has moved guests elsewhere since the cluster was read for the plan.

@@ -110,6 +110,13 @@ options:
           shared:
             description: V(true) requires a datastore that several hosts share, V(false) one that only a single host has.
             type: bool
+          storage_policy:
+            description:
+              - Name of a storage policy of vSphere with which the datastore must comply.
+              - At least one disk of the cluster must have the policy. Snapshots contain storage policies if they were read with O(evenkeel.cluster.cluster_facts#module:storage=true).
+              - Nothing is assigned. Whoever creates the VM has to create the disk with the policy.
+            type: str
+            version_added: 1.5.0
       networks:
         description: Ids of networks that the host must have.
         type: list
@@ -429,7 +436,7 @@ vms:
       type: int
       sample: 68719476736
     disks: &disks
-      description: Its disks with their datastores, in the order of the request.
+      description: Its disks with their datastores, in the order of the request, and their storage policies where they were requested.
       returned: always
       type: list
       elements: dict

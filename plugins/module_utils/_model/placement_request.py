@@ -33,6 +33,9 @@ class WantedDisk:
     datastore: Annotated[str | None, "id or shell pattern of ids"] = None
     kind: Annotated[str | None, "class of the datastore"] = field(default=None, metadata={"json": "class"})
     shared: Annotated[bool | None, "whether more than one host must have it"] = None
+    storage_policy: Annotated[
+        str | None, "name of a storage policy that a disk of the cluster has, with which it must comply"
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

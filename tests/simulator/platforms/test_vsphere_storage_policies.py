@@ -9,12 +9,16 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     Datastore,
     Disk,
     HostDatastore,
     Snapshot,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PermissionMissing,
     Refused,
@@ -123,6 +127,17 @@ def test_disks_are_read_with_their_policy_and_the_datastores_that_comply(simulat
         "PbmRetrieveContent": 1,
         "PbmCheckRequirements": 2,
     }
+
+
+def test_a_new_vm_gets_a_datastore_that_complies_with_the_policy_of_its_request(simulator: Simulate) -> None:
+    _served, platform = serve(simulator, with_policies())
+    disks = [{"size": GIB, "storage_policy": "gold"}]
+    wanted = {"name": "new", "cpu": 1, "memory": GIB, "disks": disks}
+    found = place_in(platform.read(), PlacementRequest.from_json({"vms": [wanted]}))
+    (placed,) = found.placements
+    assert [(one.datastore in {"gold1", "gold2"}, one.storage_policy) for one in placed.disks] == [
+        (True, "gold")
+    ]
 
 
 def test_many_disks_are_asked_about_together(simulator: Simulate) -> None:

@@ -273,3 +273,32 @@ def test_a_run_after_which_a_datastore_is_not_empty_fails(tmp_path: Path) -> Non
     assert code == 2, words
     assert " moves off the datastores nfs3 were not done: " in words
     assert f"datastore {first['to']} has too little free space" in words
+
+
+def full_datastore(folder: Path) -> Path:
+    """Datastore a is too full, and the disk of one is refused on b once the platform is asked."""
+    shared = {"shared": True, "capacity": 1000 * GIB}
+    path = cluster(folder, [host("h1", 10)], [guest("one", "h1", 1), guest("two", "h1", 1)])
+    value = json.loads(path.read_text())
+    value["schema"] = "evenkeel.cluster/snapshot/2"
+    value["hosts"][0]["datastores"] = dict.fromkeys("abc", shared)
+    value["datastores"] = [
+        {"id": name, "name": name, "hosts": ["id-h1"], **shared, "free": (1000 - used) * GIB}
+        for name, used in (("a", 850), ("b", 100), ("c", 200))
+    ]
+    for one, size in zip(value["guests"], (100, 750), strict=True):
+        one["disks"] = [{"id": "scsi0", "datastore": "a", "size": size * GIB, "used": size * GIB}]
+    value["disk_refusals"] = [
+        {"guest": "id-one", "disks": ["scsi0"], "datastore": "b", "why": "the file is too large", "at": LATER}
+    ]
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_a_disk_that_is_refused_goes_to_another_datastore_in_the_same_run(tmp_path: Path) -> None:
+    path = full_datastore(tmp_path)
+    code, words = play("balance", path, balance_goal="storage", balance_storage={"utilisation": 80})
+    assert code == 0, words
+    assert "the platform refuses to move scsi0 of one to b: the file is too large; planned around it" in words
+    disks = [one["disks"][0]["datastore"] for one in json.loads(path.read_text())["guests"]]
+    assert disks == ["c", "a"]

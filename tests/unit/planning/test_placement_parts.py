@@ -204,7 +204,7 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"disks": [{"size": 31, "datastore": "own"}]},
         {},
-        "storage: 31.0 GiB wanted, 50.0 GiB free at most",
+        "storage: 31.0 GiB wanted, 30.0 GiB free at most",
     ),
     ({"disks": [{"size": 20}, {"size": 45}]}, {}, ""),
     ({"disks": [{"size": 45}, {"size": 35}]}, {}, "storage: 80.0 GiB wanted"),

@@ -177,6 +177,17 @@ def test_placement_of_the_policy_chooses_the_datastores() -> None:
     )
 
 
+@pytest.mark.parametrize("storage", [None, {"platform_rules": False}])
+def test_a_storage_policy_that_is_named_counts_and_is_reported_but_no_lease_holds_it(storage: Any) -> None:
+    gold = replace(disk("a", 100), storage_policy="gold", targets=("c",))
+    disks = [{"size": GIB, "storage_policy": "gold"}, {"size": GIB}]
+    snapshot = replace(THREE, guests=(*THREE.guests, guest("old", gold)))
+    found = placed(snapshot, wanted(disks=disks), storage=storage)
+    one, promise = found.placements[0], found.promises[0]
+    assert [(part.datastore, part.storage_policy) for part in one.disks] == [("c", "gold"), ("b", None)]
+    assert [(part.datastore, part.storage_policy) for part in promise.disks] == [("c", None), ("b", None)]
+
+
 def test_anti_affinity_by_name_prefix_holds_with_guests_that_are_there_and_among_new_ones() -> None:
     rules = {"rules": [{"by": "name_prefix"}]}
     apart = cluster([place("a"), place("b", used=600), place("c", used=500)], [guest("web1", disk("a", 10))])

@@ -35,7 +35,17 @@ CLUSTER: Mapping[str, Any] = {
         "h3": {"memory": 64, "dedicated": True},
         "h4": {"maintenance": True},
     },
-    "guests": {"a": {"host": "h1", "memory": 20}},
+    "guests": {
+        "a": {"host": "h1", "memory": 20},
+        "b": {
+            "host": "h2",
+            "power": "stopped",
+            "disks": [
+                {"id": "0", "datastore": "own", "size": 1, "storage_policy": "gold", "targets": ["own@h2"]},
+                {"id": "1", "datastore": "san", "size": 1, "storage_policy": "any"},
+            ],
+        },
+    },
 }
 
 
@@ -52,8 +62,13 @@ def rule(kind: Any, *guests: str, hosts: tuple[str, ...] = ()) -> Rule:
 
 
 OWN = vm(disks=[{"size": 30, "datastore": "o*"}])
+GOLD = vm(disks=[{"size": 1, "storage_policy": "gold"}])
 CASES: list[tuple[str, list[Seated], dict[str, Any]]] = [
     ("", [seat("h1", vm(memory=16)), seat("h2", OWN, "own", name="new:m")], {}),
+    ("", [seat("h2", GOLD, "own")], {}),
+    ("", [seat("h2", vm(disks=[{"size": 1, "storage_policy": "any"}]), "san")], {}),
+    ("san is not known to comply with storage policy gold", [seat("h2", GOLD, "san")], {}),
+    ("policy glod", [seat("h2", vm(disks=[{"size": 1, "storage_policy": "glod"}]), "own")], {}),
     ("no such host", [seat("h9", vm())], {}),
     ("takes no guests", [seat("h4", vm())], {}),
     ("takes no guests", [seat("h1", vm())], {"barred": frozenset({"h1"})}),

@@ -15,14 +15,20 @@ from ..._model.errors import EvenKeelError
 from ..._model.overrides import Overrides
 from ..._model.plan import Plan, StoragePlan, Unresolved
 from ..._model.policy.policy import Policy
-from ..._model.snapshot import Refusal, Snapshot
+from ..._model.snapshot import DiskRefusal, Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import is_kept
 from ..log import LogOptions, open_log
 from ..log_events import log_plan
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
-from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF, policy_in_plain_numbers
+from ..options.policy import (
+    DISK_REFUSAL,
+    POLICY_ARGUMENTS,
+    REFUSAL,
+    WHAT_IF,
+    policy_in_plain_numbers,
+)
 from ..options.values import numbers, only_given, without_none
 from ..reports.plan import plan_report
 from ..snapshots import SnapshotOptions, snapshot_of
@@ -34,6 +40,7 @@ class BalancePlanOptions(LogOptions, SnapshotOptions):
 
     plan_path: Path | None = None
     refusals: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=REFUSAL)] = None
+    disk_refusals: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=DISK_REFUSAL)] = None
     what_if: Annotated[Mapping[str, Any] | None, Spec(options=WHAT_IF)] = None
 
 
@@ -71,7 +78,7 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
 
 
 def _plan(options: BalancePlanOptions, policy: Policy) -> Plan:
-    snapshot = with_refusals(snapshot_of(options), options.refusals or ())
+    snapshot = with_refusals(snapshot_of(options), options.refusals or (), options.disk_refusals or ())
     if not options.what_if:
         return make_plan(snapshot, policy)
     return hypothetical_plan(snapshot, policy, Overrides.from_json(what_if_of(options.what_if)))
@@ -90,18 +97,33 @@ def hypothetical_plan(snapshot: Snapshot, policy: Policy, overrides: Overrides) 
     return replace(plan, hypothetical=True, notices=notices)
 
 
-def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:
+def with_refusals(
+    snapshot: Snapshot, migrations: Sequence[Mapping[str, Any]], disks: Sequence[Mapping[str, Any]]
+) -> Snapshot:
     """The snapshot with what a run has just been refused: it counts as of now."""
-    refusals = tuple(
-        Refusal(
+    refusals = (
+        Refusal(guest=item["guest"], host=item["host"], why=_why(item), at=snapshot.taken_at)
+        for item in migrations
+    )
+    disk_refusals = (
+        DiskRefusal(
             guest=item["guest"],
-            host=item["host"],
-            why=item["why"] or "the platform refuses it",
+            disks=tuple(item["disks"]),
+            datastore=item["datastore"],
+            why=_why(item),
             at=snapshot.taken_at,
         )
-        for item in given
+        for item in disks
     )
-    return replace(snapshot, refusals=(*snapshot.refusals, *refusals)) if refusals else snapshot
+    return replace(
+        snapshot,
+        refusals=(*snapshot.refusals, *refusals),
+        disk_refusals=(*snapshot.disk_refusals, *disk_refusals),
+    )
+
+
+def _why(refusal: Mapping[str, Any]) -> str:
+    return refusal.get("why") or "the platform refuses it"
 
 
 def policy_of(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class ReportOptions:
     history: Mapping[str, Any] | None = None
     what_if: Mapping[str, Any] | None = None
     refusals: Sequence[Mapping[str, Any]] | None = None
+    disk_refusals: Sequence[Mapping[str, Any]] | None = None
     error: str = ""
     notes: Annotated[Sequence[str], Spec(default=[])] = ()
     mode: Literal["0600", "0640", "0644"] = "0600"
@@ -144,7 +145,7 @@ def _as_planned(snapshot: Snapshot, options: ReportOptions) -> Snapshot:
     """With what balance_plan was given besides the snapshot, since the plan names the result of both."""
     if options.what_if:
         snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(dict(options.what_if))))
-    return with_refusals(snapshot, [{"why": "", **refusal} for refusal in options.refusals or ()])
+    return with_refusals(snapshot, options.refusals or (), options.disk_refusals or ())
 
 
 def _document(options: ReportOptions, name: str) -> object:

@@ -110,6 +110,7 @@ def _run(options: MigrateOptions, log: Log, *, check_mode: bool) -> dict[str, An
         **_result(run, kept_at, _lines(plan, run.work, run.states[0])),
         "unresolved": list(run.left or ()),
         "refusals": _refusals(run.outcome),
+        "disk_refusals": _disk_refusals(run.outcome),
         "stale": run.stale,
         **run.lock,
         "warnings": notices,
@@ -302,6 +303,23 @@ def _refusals(outcome: Outcome) -> list[dict[str, Any]]:
     return [
         {"guest": one.guest.id, "host": one.target, "why": one.why, "at": one.ended_at}
         for one in outcome.migrations
+        if one.result == "refused"
+    ]
+
+
+def _disk_refusals(outcome: Outcome) -> list[dict[str, Any]]:
+    """The moves of disks that the platform's own check refused, in the form of balance_plan's option, with
+    the disks that are not there.
+    """
+    return [
+        {
+            "guest": one.guest.id,
+            "disks": [disk for disk in one.disks if disk not in one.moved],
+            "datastore": one.target,
+            "why": one.why,
+            "at": one.ended_at,
+        }
+        for one in outcome.disk_moves
         if one.result == "refused"
     ]
 

@@ -13,7 +13,7 @@ from ..._model.errors import EvenKeelError, InputError
 from ..._model.placement import Placed, Placement
 from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.quantities import in_plain_numbers
-from ..._model.snapshot import Snapshot
+from ..._model.snapshot import Disk, Snapshot
 from ..._planning.placement.placer import place
 from ..json_files import is_kept, read_json
 from ..log import open_log
@@ -123,6 +123,11 @@ def _summary(answer: Placement) -> dict[str, Any]:
     }
 
 
+def _disk_in_short(disk: Disk) -> dict[str, Any]:
+    policy = {} if disk.storage_policy is None else {"storage_policy": disk.storage_policy}
+    return {"datastore": disk.datastore, "size": disk.size, **policy}
+
+
 def _in_short(answer: Placement, one: Placed) -> dict[str, Any]:
     """The facts that are required to create the guest."""
     stores = [disk.datastore for disk in one.disks]
@@ -137,7 +142,7 @@ def _in_short(answer: Placement, one: Placed) -> dict[str, Any]:
         "datastores": stores,
         "cpu": one.cpu,
         "memory": one.memory,
-        "disks": [{"datastore": disk.datastore, "size": disk.size} for disk in one.disks],
+        "disks": [_disk_in_short(disk) for disk in one.disks],
         "networks": list(one.networks),
         "tags": list(one.tags),
     }

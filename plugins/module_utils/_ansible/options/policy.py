@@ -31,6 +31,17 @@ class RefusalOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiskRefusalOptions:
+    """An entry of disk_refusals, as vm_migrate returns it."""
+
+    guest: str
+    disks: Sequence[str]
+    datastore: str
+    why: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuleOptions:
     """An entry of what_if.rules_added."""
 
@@ -44,6 +55,7 @@ class RuleOptions:
 
 
 REFUSAL = argument_spec(RefusalOptions)
+DISK_REFUSAL = argument_spec(DiskRefusalOptions)
 WHAT_IF = argument_spec(Overrides)
 WHAT_IF["rules_added"]["options"] = argument_spec(RuleOptions)
 

@@ -36,6 +36,7 @@ from ..model.selectors import WILDCARDS, select_hosts, with_expressions_answered
 from ..model.snapshot_index import SnapshotIndex
 from ..snapshots.estimated_load import with_estimated_load
 from ..snapshots.policy_overlay import with_policy_applied
+from .storage_policies import KnownPolicies
 from .storage_state import storage_of, with_storage_state
 
 LEVELLED = ("cpu", "memory", "disk_io", "network_io", "vcpu")
@@ -67,6 +68,10 @@ class ClusterIndex:
     @property
     def hosts(self) -> tuple[Host, ...]:
         return self.index.hosts
+
+    @cached_property
+    def storage_policies(self) -> KnownPolicies:
+        return KnownPolicies(self.snapshot)
 
     def needs_of(self, guest: Guest) -> Vector:
         """The needs of a new guest, in the order of `resources`."""

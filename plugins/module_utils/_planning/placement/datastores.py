@@ -14,6 +14,7 @@ from ..._model.datastores import datastore_ids
 from ..._model.placement_request import WantedDisk
 from ..._model.snapshot import Host
 from ..model.snapshot_index import SnapshotIndex
+from .storage_policies import KnownPolicies
 from .storage_rules import DiskBindings
 
 # A datastore as it is told apart: shared ones are one place on all hosts, others one a host.
@@ -28,12 +29,12 @@ def like(text: str, pattern: str) -> bool:
     return text == pattern or fnmatchcase(text, pattern)
 
 
-def candidates(host: Host, disk: WantedDisk) -> list[str]:
+def candidates(host: Host, disk: WantedDisk, policies: KnownPolicies) -> list[str]:
     """The datastores of a host that will do for a disk, whatever is free there."""
-    return [name for name in alike(host, disk) if host.datastores[name].closed_because is None]
+    return [name for name in alike(host, disk, policies) if host.datastores[name].closed_because is None]
 
 
-def alike(host: Host, disk: WantedDisk) -> list[str]:
+def alike(host: Host, disk: WantedDisk, policies: KnownPolicies) -> list[str]:
     """The same with those that take no new disks now."""
     return [
         name
@@ -41,6 +42,7 @@ def alike(host: Host, disk: WantedDisk) -> list[str]:
         if (disk.datastore is None or like(name, disk.datastore))
         and (disk.kind is None or store.kind == disk.kind)
         and (disk.shared is None or store.shared == disk.shared)
+        and policies.allows(disk.storage_policy, host, name)
     ]
 
 
@@ -69,8 +71,9 @@ _Members = dict[int, dict[str, Counter[str]]]
 class Stores:
     """The free bytes of every datastore, less the disks placed so far, and who of the rules is where."""
 
-    def __init__(self, index: SnapshotIndex, bindings: DiskBindings) -> None:
+    def __init__(self, index: SnapshotIndex, bindings: DiskBindings, policies: KnownPolicies) -> None:
         self._hosts = index.hosts
+        self._policies = policies
         self._stores: dict[Place, _Store] = {}
         for number, host in enumerate(index.hosts):
             for name, store in host.datastores.items():
@@ -139,8 +142,12 @@ class Stores:
         alike: dict[tuple[object, ...], list[int]] = {}
         for index, disk in enumerate(disks):
             owner = owners[index] if owners[index] in self._bound else None
-            alike.setdefault((disk.datastore, disk.kind, disk.shared, owner), []).append(index)
-        options = {wish: candidates(self._hosts[host], disks[those[0]]) for wish, those in alike.items()}
+            asked = (disk.datastore, disk.kind, disk.shared, disk.storage_policy, owner)
+            alike.setdefault(asked, []).append(index)
+        options = {
+            wish: candidates(self._hosts[host], disks[those[0]], self._policies)
+            for wish, those in alike.items()
+        }
         for wish, those in sorted(alike.items(), key=lambda item: (len(options[item[0]]), item[1])):
             apart = self._disks_apart(owners[those[0]])
             if not apart and self._seat(host, options[wish], those, wanted, taken, chosen, here):
@@ -253,10 +260,12 @@ class Stores:
             if wanted.owners[index] in self._bound:
                 self._join(self._members, host, wanted.owners[index], (index,), name, sign)
 
-    def most_free(self, host: int) -> int:
-        """Bytes that are free on the emptiest datastore of a host."""
-        open_ = (name for name, store in self._hosts[host].datastores.items() if not store.closed_because)
-        found = [self._find(name, host) for name in open_]
+    def most_free(self, host: int, wanted: DiskSet) -> int:
+        """Bytes that are free on the emptiest datastore of a host that will do for one of the disks."""
+        suitable = {
+            name for disk in wanted.disks for name in candidates(self._hosts[host], disk, self._policies)
+        }
+        found = [self._find(name, host) for name in suitable]
         return max((store.free or 0 for store in found if store is not None), default=0)
 
     def in_the_way(self, host: int, wanted: DiskSet) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..._model.errors import InputError
-from ..._model.placement_request import WantedVm
+from ..._model.placement_request import WantedDisk, WantedVm
 from ..._model.snapshot import Host
 from ..._model.text.wording import listed
 from ..model.eligibility import is_older
 from ..model.selectors import select_hosts
 from .cluster_index import ClusterIndex
 from .datastores import alike, candidates, like
+from .storage_policies import KnownPolicies
 
 Reason = tuple[str, str]
 
@@ -26,7 +27,7 @@ def key(wanted: WantedVm) -> tuple[object, ...]:
         wanted.dedicated,
         tuple(sorted(wanted.labels.items())),
         wanted.networks,
-        tuple((disk.datastore, disk.kind, disk.shared) for disk in wanted.disks),
+        tuple((disk.datastore, disk.kind, disk.shared, disk.storage_policy) for disk in wanted.disks),
         wanted.devices,
         id(wanted.hosts) if wanted.hosts else None,
         wanted.cpu_models,
@@ -45,7 +46,7 @@ def unfit(cluster: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | N
     return [
         shut
         or (("hosts", "it is not among the hosts that were asked for") if _left_out(host, chosen) else None)
-        or _mismatch(host, wanted)
+        or _mismatch(host, wanted, cluster.storage_policies)
         for host, shut in zip(cluster.hosts, cluster.roles.closed, strict=True)
     ]
 
@@ -54,7 +55,7 @@ def _left_out(host: Host, chosen: frozenset[str] | None) -> bool:
     return chosen is not None and host.id not in chosen
 
 
-def _mismatch(host: Host, wanted: WantedVm) -> Reason | None:
+def _mismatch(host: Host, wanted: WantedVm, policies: KnownPolicies) -> Reason | None:
     if wanted.pool is not None and host.pool != wanted.pool:
         return "pool", f"its pool is {host.pool}" if host.pool else "it is in no pool"
     if host.dedicated != wanted.dedicated:
@@ -69,12 +70,13 @@ def _mismatch(host: Host, wanted: WantedVm) -> Reason | None:
         if total < device.count:
             return "devices", f"it has {total} of {device.kind}, {device.count} are wanted"
     for disk in wanted.disks:
-        closed = [] if candidates(host, disk) else alike(host, disk)
+        suitable = candidates(host, disk, policies)
+        closed = [] if suitable else alike(host, disk, policies)
         if closed:
             why = host.datastores[closed[0]].closed_because
             return "datastores", f"its datastore {closed[0]} takes no new disks: {why}"
-        if not candidates(host, disk):
-            return "datastores", f"it has no datastore {_wish(disk.datastore, disk.kind, disk.shared)}"
+        if not suitable:
+            return "datastores", f"it has no datastore {_wish(disk)}"
     if wanted.cpu_models is not None and host.cpu_model and host.cpu_model not in wanted.cpu_models:
         return "cpu model", f"its CPU model is {host.cpu_model}"
     if is_older(host.version, wanted.min_version):
@@ -86,10 +88,11 @@ def _lacking(has: Mapping[str, str], wants: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(wants.items()) if has.get(name) != value)
 
 
-def _wish(name: str | None, kind: str | None, shared: bool | None) -> str:
-    words = [f"like {name}"] if name else []
-    words += [f"of class {kind}"] if kind else []
-    words += [] if shared is None else ["that is shared" if shared else "of its own"]
+def _wish(disk: WantedDisk) -> str:
+    words = [f"like {disk.datastore}"] if disk.datastore else []
+    words += [f"of class {disk.kind}"] if disk.kind else []
+    words += [] if disk.shared is None else ["that is shared" if disk.shared else "of its own"]
+    words += [f"with storage policy {disk.storage_policy}"] if disk.storage_policy is not None else []
     return " ".join(words) or "for guests"
 
 
@@ -106,7 +109,8 @@ def _refuse_unknown(cluster: ClusterIndex, wanted: WantedVm, path: str) -> None:
         if not any(like(kind, device.kind) for kind in kinds):
             raise _unknown(f"{path}.devices", device.kind, "a kind of device that a host has", kinds)
     for index, disk in enumerate(wanted.disks):
-        if any(alike(host, disk) for host in cluster.hosts):
+        _refuse_unknown_policy(cluster, disk.storage_policy, f"{path}.disks[{index}].storage_policy")
+        if any(alike(host, disk, cluster.storage_policies) for host in cluster.hosts):
             continue
         names = {name for host in cluster.hosts for name in host.datastores}
         classes = {store.kind for host in cluster.hosts for store in host.datastores.values() if store.kind}
@@ -116,9 +120,20 @@ def _refuse_unknown(cluster: ClusterIndex, wanted: WantedVm, path: str) -> None:
             raise _unknown(
                 f"{path}.disks[{index}].datastore", disk.datastore, "a datastore that a host has", names
             )
-        wish = _wish(disk.datastore, disk.kind, disk.shared)
-        raise _unknown(f"{path}.disks[{index}]", wish, "a datastore that a host has", names)
+        raise _unknown(f"{path}.disks[{index}]", _wish(disk), "a datastore that a host has", names)
 
 
-def _unknown(path: str, value: object, expected: str, known: set[str]) -> InputError:
-    return InputError(path, value, expected, hint=f"Available: {listed(sorted(known), 20) or 'none'}")
+def _refuse_unknown_policy(cluster: ClusterIndex, policy: str | None, path: str) -> None:
+    """Platforms say of the disks that exist which datastores comply with their policies, and of no others."""
+    if policy is None or policy in cluster.storage_policies.targets:
+        return
+    unread = "The snapshot has none. On vSphere cluster_facts reads them with storage: true"
+    known = set(cluster.storage_policies.targets)
+    raise _unknown(path, policy, "a storage policy that a disk of the cluster has", known, unread)
+
+
+def _unknown(
+    path: str, value: object, expected: str, known: set[str], hint_of_none: str = "Available: none"
+) -> InputError:
+    hint = f"Available: {listed(sorted(known), 20)}" if known else hint_of_none
+    return InputError(path, value, expected, hint=hint)

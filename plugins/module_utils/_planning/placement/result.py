@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..._model.placement import (
@@ -108,7 +109,8 @@ def _placed(state: PlacementSolution, position: int, choice: Choice, *, explain:
         cpu=item.wanted.cpu,
         memory=item.wanted.memory,
         disks=tuple(
-            Disk(datastore=name, size=disk.size) for name, disk in zip(names, item.wanted.disks, strict=True)
+            Disk(datastore=name, size=disk.size, storage_policy=disk.storage_policy)
+            for name, disk in zip(names, item.wanted.disks, strict=True)
         ),
         networks=item.wanted.networks,
         tags=item.wanted.tags,
@@ -173,13 +175,14 @@ def _ref(cluster: ClusterIndex, host: int) -> HostRef:
 
 
 def _promise(cluster: str, one: Placed) -> Promise:
+    """A lease holds space on datastores, and knows no storage policies."""
     return Promise(
         cluster=cluster,
         guest=one.name,
         host=one.host.id,
         cpu=one.cpu,
         memory=one.memory,
-        disks=one.disks,
+        disks=tuple(replace(disk, storage_policy=None) for disk in one.disks),
         networks=one.networks,
         tags=one.tags,
     )

@@ -42,7 +42,7 @@ class PlacementSolution:
         self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in cluster.ceiling]
         self.points = [list(vector) for vector in cluster.points]
         self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
-        self.stores = Stores(cluster.index, task.bindings)
+        self.stores = Stores(cluster.index, task.bindings, cluster.storage_policies)
         self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in cluster.hosts]
         self.on: list[set[int]] = [set() for _host in cluster.hosts]
         self.seats: dict[int, Assignment] = {}
@@ -116,7 +116,10 @@ class PlacementSolution:
             why = self.stores.in_the_way(host, unit.disks)
             if why:
                 return f"no datastore that suits {why} has room"
-            wanted, most = sum(disk.size for disk in unit.disks.disks), self.stores.most_free(host)
+            wanted, most = (
+                sum(disk.size for disk in unit.disks.disks),
+                self.stores.most_free(host, unit.disks),
+            )
             within = "" if self.cluster.policy.storage is None else " within the limits of storage"
             return f"{wanted / GIB:.1f} GiB wanted, {most / GIB:.1f} GiB free at most{within}"
         if word == "devices":

@@ -31,6 +31,16 @@ def without_storage_policies(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, guests=guests)
 
 
+def datastores_by_policy(snapshot: Snapshot) -> dict[str, frozenset[str] | None]:
+    """By name of each storage policy that a disk has: ids of the datastores that comply; None for all."""
+    disks: dict[str, list[Disk]] = {}
+    for guest in snapshot.guests:
+        for disk in guest.disks:
+            if disk.storage_policy is not None:
+                disks.setdefault(disk.storage_policy, []).append(disk)
+    return {policy: complying(found) for policy, found in disks.items()}
+
+
 def complying(disks: Iterable[Disk]) -> frozenset[str] | None:
     """Ids of the datastores that may have all of these disks; None for any."""
     found: frozenset[str] | None = None

@@ -218,9 +218,26 @@ def _storage_defects(
         homes = {ids.get((one.host, name), "") for name in one.datastores}
         for place in sorted(homes - disks.allowed.get(one.id, homes)):
             yield f"{one.id}: its disks may not be on {place}"
+    yield from _against_policies(snapshot, seated, ids)
     for rule in disks.rules:
         if rule.strict:
             yield from _broken_on_datastores(rule, snapshot, seated, ids)
+
+
+def _against_policies(
+    snapshot: Snapshot, seated: Sequence[Seated], ids: Mapping[tuple[str, str], str]
+) -> Iterable[str]:
+    """A policy counts as the disks that have it say."""
+    for one in seated:
+        for wanted, name in zip(one.wanted.disks, one.datastores, strict=True):
+            policy, place = wanted.storage_policy, ids.get((one.host, name), "")
+            if policy is None:
+                continue
+            having = [
+                disk for guest in snapshot.guests for disk in guest.disks if disk.storage_policy == policy
+            ]
+            if not having or any(disk.targets is not None and place not in disk.targets for disk in having):
+                yield f"{one.id}: {place} is not known to comply with storage policy {policy}"
 
 
 def _closed_to_disks(store: Datastore, disks: DiskRules) -> Iterable[str]:
