@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every Python of .venv loads this at its start, by a .pth file: tests run thousands of processes of Ansible.
 Each would pack modules anew from the same files, and compile and parse anew the same sources, data classes,
-patterns, templates and settings. What came of it the first time is kept in .venv/quick, by the content of all
-that went in. What runs is the same, but that Ansible looks less often whether a task has ended; users have
-none of it.
+patterns, templates, settings and documentation. What came of it the first time is kept in .venv/quick, by the
+content of all that went in. What runs is the same, but that Ansible looks less often whether a task has
+ended; users have none of it.
 """
 
 from __future__ import annotations
@@ -279,15 +279,10 @@ def _make_templates(environment: Any) -> None:
         raw: bool = False,
         defer_init: bool = False,
     ) -> Any:
-        # Others fold constants while they compile, so that what comes of it may depend on more.
-        if (
-            type(self).__name__ != "AnsibleEnvironment"
-            or self.optimized
-            or raw
-            or not isinstance(source, str)
-        ):
+        if raw or not isinstance(source, str) or not _depends_on_settings_alone(self, environment):
             return plain(self, source, name, filename, raw, defer_init)
-        settings = [getattr(self, setting) for setting in TEMPLATE_SETTINGS], sorted(self.extensions)
+        kind = type(self).__name__
+        settings = kind, [getattr(self, setting) for setting in TEMPLATE_SETTINGS], sorted(self.extensions)
         what = f"{sys.version} {settings} {name!r} {filename!r} {defer_init} ".encode() + source.encode()
         key = f"template-{_imp.source_hash(len(what), what).hex()}"
         data = kept(key)
@@ -298,6 +293,21 @@ def _make_templates(environment: Any) -> None:
         return code
 
     environment.Environment.compile = compiled
+
+
+def _depends_on_settings_alone(own: Any, environment: Any) -> bool:
+    """Of what compiles templates: whether it folds no constants meanwhile, or with filters of Jinja alone, as
+    that in which Ansible computes its settings.
+    """
+    kind = f"{type(own).__module__}.{type(own).__name__}"
+    if kind == "ansible._internal._templating._jinja_bits.AnsibleEnvironment":
+        return not own.optimized
+    return (
+        kind == "jinja2.nativetypes.NativeEnvironment"
+        and own.finalize is None
+        and own.filters == environment.DEFAULT_FILTERS
+        and own.tests == environment.DEFAULT_TESTS
+    )
 
 
 def _configure(manager: Any) -> None:
@@ -318,6 +328,78 @@ def _configure(manager: Any) -> None:
     manager.ConfigManager._read_config_yaml_file = read
 
 
+class Overheard:
+    """Stands in for what shows warnings, and counts what it is asked."""
+
+    def __init__(self, display: Any) -> None:
+        self._display = display
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked += 1
+        return getattr(self._display, name)
+
+
+def _load_yaml(loader: Any) -> None:
+    """Every process of Ansible starts by parsing what plugins for connections say of their options, and each
+    role by parsing its specification.
+    """
+    from ansible._internal._yaml import _constructor
+    from ansible.release import __version__
+
+    cls = loader.AnsibleLoader
+    start, plain = cls.__init__, cls.get_single_data
+    _constructor.display = heard = Overheard(_constructor.display)
+
+    def started(self: Any, stream: Any) -> None:
+        start(self, stream)
+        self._evenkeel_source = stream
+
+    def load(self: Any) -> Any:
+        source, origin = self._evenkeel_source, self._origin
+        # A file of a plugin or role, and no other, since those of tests come and go.
+        path = origin.path or ""
+        lasting = path.startswith(sys.prefix) or "/ansible_collections/" in path
+        if not lasting or not isinstance(source, str):
+            return plain(self)
+        settings = origin.line_num, origin.col_num, origin.description, self.trusted_as_template
+        mode = self._duplicate_key_mode
+        what = f"{__version__} {sys.version} {settings} {mode} ".encode() + source.encode()
+        name = f"yaml-{_imp.source_hash(len(what), what).hex()}"
+        data = kept(name)
+        if data is not None:
+            return _unpickled(data, path)
+        before = heard.asked
+        made = plain(self)
+        # A warning is to be shown again.
+        if heard.asked == before:
+            keep(name, _pickled(made, path))
+        return made
+
+    cls.__init__, cls.get_single_data = started, load
+
+
+def _pickled(made: Any, path: str) -> bytes:
+    """Without the path: copies of a file are read alike."""
+    import io
+    import pickle
+
+    data = io.BytesIO()
+    pickler = pickle.Pickler(data, 5)
+    pickler.persistent_id = lambda one: "" if type(one) is str and one == path else None  # type: ignore[method-assign]
+    pickler.dump(made)
+    return data.getvalue()
+
+
+def _unpickled(data: bytes, path: str) -> Any:
+    import io
+    import pickle
+
+    reader = pickle.Unpickler(io.BytesIO(data))
+    reader.persistent_load = lambda _which: path  # type: ignore[method-assign]
+    return reader.load()
+
+
 def _pack(packer: Any) -> None:
     packer._find_module_utils = packed_once(packer)
 
@@ -336,6 +418,7 @@ CHANGES = {
     READER: _read,
     CONSTANTS: _poll,
     "ansible.config.manager": _configure,
+    "ansible._internal._yaml._loader": _load_yaml,
     "dataclasses": _make_classes,
     "jinja2.environment": _make_templates,
     "re._compiler": _compile_patterns,

@@ -12,14 +12,21 @@ import re._compiler
 import subprocess
 import sys
 import zipimport
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import evenkeel_quick
 import pytest
 import yaml
+from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
+from ansible._internal._yaml import _constructor
+from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.parsing.yaml.loader import AnsibleLoader
 from jinja2 import TemplateSyntaxError
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.evenkeel.cluster.tools.package import only_from
 from ansible_collections.evenkeel.cluster.tools.tree import collection_copy
@@ -66,8 +73,12 @@ from ansible.utils.collection_loader import _collection_finder
 from ansible import constants
 import dataclasses, re._compiler
 from ansible.config.manager import ConfigManager
+from ansible._internal._yaml._loader import AnsibleLoader
 from jinja2 import Environment
-for it in (dataclasses.exec, re._compiler.compile, Environment.compile, ConfigManager._read_config_yaml_file):
+for it in (
+    dataclasses.exec, re._compiler.compile, Environment.compile, ConfigManager._read_config_yaml_file,
+    AnsibleLoader.get_single_data,
+):
     assert it.__module__ == "evenkeel_quick", it
 print(module_common._find_module_utils.__module__, _collection_finder._meta_yml_to_dict.__module__)
 print(constants.DEFAULT_INTERNAL_POLL_INTERVAL)
@@ -135,6 +146,72 @@ def test_templates_are_kept_by_all_that_they_depend_on(
         environment.compile("{{ 1 + }}")
     other = environment.overlay(variable_start_string="[[", variable_end_string="]]")
     assert other.compile("{{ 1 + one }}") != environment.compile("{{ 1 + one }}")
+
+
+def test_templates_of_settings_are_kept_where_no_filter_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    environment = NativeEnvironment()
+    text = "{{ [1, 'a' | upper] }}"
+    for _kept in (False, True):
+        assert environment.from_string(text).render() == [1, "A"]
+    environment.filters["upper"] = str.title
+    assert environment.from_string("{{ 'ab' | upper }}").render() == "Ab"
+    assert len([*(tmp_path / "kept").iterdir()]) == 1
+
+
+SPECIFICATION = """\
+options:
+  first: &first
+    default: 3
+    choices: [1.5, yes, null, "{{ text }}"]
+  second: *first
+"""
+
+
+def parsed(text: str, path: str, trusted: bool = True) -> Any:
+    source = Origin(path=path, line_num=7).tag(text)
+    return yaml.load(TrustedAsTemplate().tag(source) if trusted else source, Loader=AnsibleLoader)
+
+
+def tags(value: Any) -> Iterator[tuple[object, frozenset[object]]]:
+    """Every value with its tags: where it stands, and whether it is trusted."""
+    yield AnsibleTagHelper.untag(value), AnsibleTagHelper.tags(value)
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    for part in parts:
+        yield from tags(part)
+
+
+def test_documentation_is_parsed_once_and_each_value_knows_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, copy = (f"/{name}/ansible_collections/a/b/meta/specs.yml" for name in ("here", "copy"))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "file"))
+    plain = [[*tags(parsed(SPECIFICATION, path, trust))] for path in (here, copy) for trust in (True, False)]
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    for _kept in (False, True):
+        made = [parsed(SPECIFICATION, path, trust) for path in (here, copy) for trust in (True, False)]
+        assert [[*tags(one)] for one in made] == plain
+        assert made[0]["options"]["first"] is made[0]["options"]["second"]
+    assert len([*(tmp_path / "kept").iterdir()]) == 2
+    assert parsed(SPECIFICATION.replace("3", "4"), here)["options"]["first"]["default"] == 4
+    # Those of tests come and go.
+    parsed(SPECIFICATION, str(tmp_path / "play.yml"))
+    assert len([*(tmp_path / "kept").iterdir()]) == 3
+
+
+def test_a_warning_about_documentation_is_shown_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    said = []
+    monkeypatch.setattr(_constructor.display._display, "warning", lambda msg, **_more: said.append(msg))
+    for _again in range(2):
+        assert parsed("a: 1\na: 2\n", "/x/ansible_collections/a/b/c.yml") == {"a": 2}
+    assert len(said) == 2
+    assert not (tmp_path / "kept").exists()
 
 
 def test_metadata_of_a_collection_is_read_once_and_is_the_same(
