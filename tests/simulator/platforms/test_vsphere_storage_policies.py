@@ -216,6 +216,18 @@ def test_a_disk_whose_policy_vcenter_can_t_tell_stays_alone_and_is_named(simulat
     assert said == "datastore nfs does not comply with storage policy gold of disk 2000"
 
 
+def test_a_policy_that_vcenter_can_t_check_keeps_its_own_disks_only(simulator: Simulate) -> None:
+    served, platform = serve(simulator, with_policies())
+    served.switches(fail_calls=[{"call": "PbmCheckRequirements", "error": "RuntimeFault", "count": 1}])
+    read = platform.read()
+    # Which of the two policies is asked about first depends on their ids.
+    stay = [disk for guest in read.guests for disk in guest.disks if UNKNOWN in disk.blockers]
+    assert [disk.id for disk in stay] in (["2001"], ["2000", "home"])
+    assert all(disk.targets is None for disk in stay)
+    (notice,) = [one.text for one in read.notices if "storage policies" in one.text]
+    assert re.search(r"of guest one: storage policy (gold|anywhere): RuntimeFault", notice), notice
+
+
 def test_a_policy_that_was_assigned_meanwhile_is_found_before_a_move(simulator: Simulate) -> None:
     served, platform = serve(simulator, with_policies())
     assert platform.policy_breach(replace(MOVE, disks=("2002",))) is None

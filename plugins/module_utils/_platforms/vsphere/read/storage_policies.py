@@ -78,13 +78,29 @@ def read_storage_policies(
     chosen, unknown = _chosen(session, subjects)
     wanted = _wanted(chosen)
     names = _names(session, wanted)
-    known = {
-        policy: Policy(names.get(policy, policy), _complying(session, policy, datastores))
-        for policy in wanted
-    }
+    known: dict[str, Policy] = {}
+    refused: dict[str, str] = {}
+    for policy in wanted:
+        name = names.get(policy, policy)
+        try:
+            known[policy] = Policy(name, _complying(session, policy, datastores))
+        except Refused as error:
+            # The others may be answered all the same.
+            refused[policy] = f"storage policy {name}: {error.what}"
     return StoragePolicies(
-        of={subject: _joined([known[policy] for policy in policies]) for subject, policies in chosen.items()},
-        unknown=unknown,
+        of={
+            subject: _joined([known[policy] for policy in policies])
+            for subject, policies in chosen.items()
+            if not refused.keys() & policies
+        },
+        unknown={
+            **unknown,
+            **{
+                subject: ", ".join(refused[policy] for policy in policies if policy in refused)
+                for subject, policies in chosen.items()
+                if refused.keys() & policies
+            },
+        },
     )
 
 
