@@ -800,6 +800,34 @@ def test_check_mode_asks_the_platform_and_moves_nothing(cluster: Path) -> None:
     assert (cluster.read_text(), cluster.with_name("cluster.storage.json").read_text()) == before
 
 
+def test_in_check_mode_a_move_frees_what_its_disk_takes_and_not_what_is_copied(tmp_path: Path) -> None:
+    path = cluster_file(
+        tmp_path,
+        [
+            guest("1", disk("scsi0", "full", 30, used=5 * GIB, copied_whole=True)),
+            guest("2", disk("scsi0", "spare", 20)),
+        ],
+        [datastore("full", 60, 10), datastore("spare", 100, 70), datastore("free", 100, 100)],
+    )
+    way = move(1, "1", size=30), move(2, "1", "spare", source="free", after=(1,), size=30)
+    run = Run(path, [*way, move(3, "2", "full", source="spare", after=(2,), size=20)])
+    run.job = replace(run.job, taken={("1", "scsi0"): 5 * GIB, ("2", "scsi0"): 20 * GIB})
+    dry = DryRunStorage(run.platform, run.job, {})
+    end = DiskMoveExecutor(
+        run.job, dry, slots=run.slots, failure_policy=FailurePolicy(), journal=Journal(None, "plan"),
+        stop=StopSignal(), clock=DryRunClock(), pauses=False,
+    ).run()  # fmt: skip
+    now = dry.look_at_storage([]).datastores
+    assert results(end) == ["migrated", "migrated", "skipped"]
+    assert {name: (place.free or 0) // GIB for name, place in now.items()} == {
+        "full": 15,
+        "spare": 40,
+        "free": 100,
+    }
+    assert results(run.run()) == results(end)
+    assert run.free() == {"full": 15, "spare": 40, "free": 100}
+
+
 def test_check_mode_looks_at_guests_where_they_would_be(cluster: Path) -> None:
     """One that is to be migrated to a host first is asked about where it is now."""
     run = Run(cluster, [replace(move(1, "1"), host="h2")])

@@ -34,14 +34,15 @@ class DryRunStorage:
         self._hosts = hosts
         self._reach = job.reach
         self._room = {(move.guest.id, move.disks, move.target): move.room for move in job.moves}
-        self._bytes = {(move.guest.id, move.disks, move.target): move.bytes for move in job.moves}
+        # A disk of unknown use frees nothing, as in plans.
+        self._taken = dict(job.taken)
         self._places: dict[tuple[str, str], str] = {}
         self._gained: dict[str, int] = {}
         self._left: set[str] = set()
         self._real_hosts: dict[str, str] = {}
         self._prepared: dict[DiskMoveRequest, PreparedDiskMove] = {}
         for move in relocated:
-            self._seem_to_move(move.guest.id, move.disks, move.source, move.target, move.bytes, move.room)
+            self._seem_to_move(move.guest.id, move.disks, move.source, move.target, move.room)
 
     def look_at_storage(self, guests: Collection[str]) -> StorageNow:
         now = self._platform.look_at_storage(guests)
@@ -93,18 +94,18 @@ class DryRunStorage:
             request.disks,
             request.source,
             request.target,
-            self._bytes.get(key, 0),
             self._room.get(key, 0),
         )
         return f"dry-run:{request.guest}:{','.join(request.disks)}:{request.target}"
 
-    def _seem_to_move(
-        self, guest: str, disks: Sequence[str], source: str, target: str, frees: int, room: int
-    ) -> None:
+    def _seem_to_move(self, guest: str, disks: Sequence[str], source: str, target: str, room: int) -> None:
         self._places.update({(guest, disk): target for disk in disks})
         self._left.add(source)
-        self._gained[source] = self._gained.get(source, 0) - frees
+        freed = sum(self._taken.pop((guest, disk), 0) for disk in disks)
+        self._gained[source] = self._gained.get(source, 0) - freed
         self._gained[target] = self._gained.get(target, 0) + room
+        # Disks that have moved together go on together.
+        self._taken[guest, disks[0]] = room
 
     def find_disk_move(self, request: DiskMoveRequest) -> str | None:
         return self._platform.find_disk_move(request)

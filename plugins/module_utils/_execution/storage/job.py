@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..._model.datastores import datastores_of
+from ..._model.disk_moves import taken_by
 from ..._model.plan import DiskMove, Plan
 from ..._model.snapshot import ClusterRef, Snapshot, StorageRule
 from ..._platforms.storage_protocol import DiskMoveRequest
@@ -22,11 +23,12 @@ MAX_SETTLING_SECONDS = 15.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskMoveJob:
     """Moves of disks of one cluster in a safe order, and how full a datastore may get. `reach` are the hosts
-    that have a datastore, by its id, `sizes` the sizes of disks by guest and disk, and `names` say how people
-    know hosts, by id. `timeout` is the time limit of one move, None for one that its estimate suggests.
-    `settling_seconds`: for how long after a move the platform may show the space of before it. `rules` must
-    hold; disks that are `ignored` by them, by guest and disk, are no disks of the guest's own. `policies`:
-    which storage policies of the platform are kept.
+    that have a datastore, by its id, `sizes` the sizes of disks by guest and disk, `taken` the bytes that
+    they take where they are, as far as they are known, and `names` say how people know hosts, by id.
+    `timeout` is the time limit of one move, None for one that its estimate suggests. `settling_seconds`: for
+    how long after a move the platform may show the space of before it. `rules` must hold; disks that are
+    `ignored` by them, by guest and disk, are no disks of the guest's own. `policies`: which storage policies
+    of the platform are kept.
     """
 
     cluster: ClusterRef
@@ -35,6 +37,7 @@ class DiskMoveJob:
     reserve: int = 0
     reach: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     last_step: int = 0
@@ -123,6 +126,12 @@ def disk_move_job(
             for guest in snapshot.guests
             for disk in guest.disks
             if disk.id is not None and disk.size is not None
+        },
+        taken={
+            (guest.id, disk.id): taken
+            for guest in snapshot.guests
+            for disk in guest.disks
+            if disk.id is not None and (taken := taken_by(disk)) is not None
         },
         names=names,
         timeout=timeout,
