@@ -14,8 +14,8 @@ from .._model.outcome import Outcome
 from .._model.plan import GuestRef, Migration, Plan, Unresolved
 from .._model.policy.choices import Choices, LeftOut, Pinned
 from .._model.policy.policy import Policy
-from .._model.selector import Selector
 from .._model.snapshot import Snapshot
+from .model.choices import only_pinned
 from .model.eligibility import pinned_with_partners
 from .model.rules import resolve_rules
 from .planner import plan
@@ -114,16 +114,7 @@ def _nothing_else(policy: Policy, pinned: tuple[Pinned, ...]) -> Policy:
     if not pinned:
         # Nothing is chosen, so nothing is to move.
         return replace(policy, max_migrations=0, storage=None, choices=Choices())
-    return replace(
-        policy,
-        goal="evacuate",
-        evacuate=Selector(),
-        relieve=None,
-        consolidate=None,
-        max_migrations=None,
-        storage=None,
-        choices=Choices(pinned=pinned),
-    )
+    return only_pinned(policy, Choices(pinned=pinned))
 
 
 def _with_loads_of(before: Snapshot, snapshot: Snapshot) -> Snapshot:

@@ -18,12 +18,27 @@ from ..._model.datastores import datastores_of
 from ..._model.lookup import Directory
 from ..._model.policy.choices import Choices, DisksLeftOut, LeftOut, Pinned
 from ..._model.policy.policy import Policy
+from ..._model.selector import Selector
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
 
 # The source of the rules that stand for pinned guests.
 CHOICE: Final = "choice"
 LEFT_OUT: Final = "its migration is left out by choice"
+
+
+def only_pinned(policy: Policy, choices: Choices) -> Policy:
+    """The policy by which no guest is migrated but those that the choices pin, and no disk is moved."""
+    return replace(
+        policy,
+        goal="evacuate",
+        evacuate=Selector(),
+        relieve=None,
+        consolidate=None,
+        max_migrations=None,
+        storage=None,
+        choices=choices,
+    )
 
 
 def with_choices_by_id(snapshot: Snapshot, policy: Policy) -> Policy:

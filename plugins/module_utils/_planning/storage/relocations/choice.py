@@ -15,8 +15,8 @@ from dataclasses import replace
 from ...._model.plan import Plan, StoragePlan
 from ...._model.policy.choices import Choices, Pinned
 from ...._model.policy.policy import Policy
-from ...._model.selector import Selector
 from ...._model.snapshot import Guest, Snapshot
+from ...model.choices import only_pinned
 from ..problem import Problem
 from .cluster import Relocation, RelocationCluster, places_of_hosts, problem_of, snapshot_after_plan
 from .ledger import Ledger
@@ -73,7 +73,7 @@ def choose_relocations(
         chosen = candidates.choose(refused)
         if not chosen:
             return None
-        found = plan_hosts(without_disks(snapshot, chosen), _nothing_else(policy, chosen))
+        found = plan_hosts(without_disks(snapshot, chosen), _only(policy, chosen))
         missed = {(one.guest.id, one.host) for one in chosen if not _is_reached(one, found)}
         if not missed:
             return found, tuple(chosen)
@@ -110,19 +110,10 @@ def _without_disks(guest: Guest, storage: Collection[str]) -> Guest:
     )
 
 
-def _nothing_else(policy: Policy, chosen: Sequence[Relocation]) -> Policy:
-    """The policy by which nothing but these guests is migrated."""
+def _only(policy: Policy, chosen: Sequence[Relocation]) -> Policy:
     pinned = tuple(Pinned(guest=one.guest.id, host=one.host) for one in chosen)
-    return replace(
-        policy,
-        goal="evacuate",
-        evacuate=Selector(),
-        relieve=None,
-        consolidate=None,
-        max_migrations=None,
-        storage=None,
-        choices=Choices(left_out=policy.choices.left_out, pinned=(*policy.choices.pinned, *pinned)),
-    )
+    choices = policy.choices
+    return only_pinned(policy, Choices(left_out=choices.left_out, pinned=(*choices.pinned, *pinned)))
 
 
 def _is_reached(one: Relocation, found: Plan) -> bool:
