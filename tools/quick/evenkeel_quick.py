@@ -379,6 +379,25 @@ def _load_yaml(loader: Any) -> None:
     cls.__init__, cls.get_single_data = started, load
 
 
+def _load_specifications(reader: Any) -> None:
+    """The roles' specifications, all of which the first task of each role reads."""
+    plain = reader.yaml_load
+
+    def load(text: Any) -> Any:
+        if not isinstance(text, str) or "\nargument_specs:\n" not in text:
+            return plain(text)
+        what = f"{sys.version} {reader.HAS_LIBYAML} ".encode() + text.encode()
+        name = f"specification-{_imp.source_hash(len(what), what).hex()}"
+        data = kept(name)
+        if data is not None:
+            return marshal.loads(data)
+        made = plain(text)
+        keep(name, marshal.dumps(made))
+        return made
+
+    reader.yaml_load = load
+
+
 def _pickled(made: Any, path: str) -> bytes:
     """Without the path: copies of a file are read alike."""
     import io
@@ -419,6 +438,7 @@ CHANGES = {
     CONSTANTS: _poll,
     "ansible.config.manager": _configure,
     "ansible._internal._yaml._loader": _load_yaml,
+    "ansible.module_utils.common.yaml": _load_specifications,
     "dataclasses": _make_classes,
     "jinja2.environment": _make_templates,
     "re._compiler": _compile_patterns,

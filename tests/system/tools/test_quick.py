@@ -24,6 +24,7 @@ from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
 from ansible._internal._yaml import _constructor
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.parsing.yaml.loader import AnsibleLoader
 from jinja2 import TemplateSyntaxError
 from jinja2.nativetypes import NativeEnvironment
@@ -74,10 +75,11 @@ from ansible import constants
 import dataclasses, re._compiler
 from ansible.config.manager import ConfigManager
 from ansible._internal._yaml._loader import AnsibleLoader
+from ansible.module_utils.common.yaml import yaml_load
 from jinja2 import Environment
 for it in (
     dataclasses.exec, re._compiler.compile, Environment.compile, ConfigManager._read_config_yaml_file,
-    AnsibleLoader.get_single_data,
+    AnsibleLoader.get_single_data, yaml_load,
 ):
     assert it.__module__ == "evenkeel_quick", it
 print(module_common._find_module_utils.__module__, _collection_finder._meta_yml_to_dict.__module__)
@@ -200,6 +202,18 @@ def test_documentation_is_parsed_once_and_each_value_knows_its_place(
     # Those of tests come and go.
     parsed(SPECIFICATION, str(tmp_path / "play.yml"))
     assert len([*(tmp_path / "kept").iterdir()]) == 3
+
+
+def test_specifications_of_roles_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    texts = [file.read_text() for file in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))]
+    for _kept in (False, True):
+        assert [yaml_load(text) for text in texts] == [
+            yaml.load(text, Loader=yaml.CSafeLoader) for text in texts
+        ]
+        assert len([*(tmp_path / "kept").iterdir()]) == len(texts) > 1
+    assert yaml_load("a: [1]") == {"a": [1]}
+    assert len([*(tmp_path / "kept").iterdir()]) == len(texts)
 
 
 def test_a_warning_about_documentation_is_shown_again(
