@@ -153,12 +153,15 @@ def test_a_plan_with_refusals_and_one_of_a_changed_cluster_go_with_the_snapshot_
 ) -> None:
     first = PLAN["migrations"][0]
     refusals = [{"guest": first["guest"]["id"], "host": first["to"], "why": "no space", "at": None}]
+    of_disks = [{**refusals[0], "disks": ["scsi0"], "datastore": "nfs"}]
+    del of_disks[0]["host"]
+    given_back = {"refusals": refusals, "disk_refusals": of_disks}
     what_if = {"hosts_removed": [first["from"]], "rules_added": None}
     defaults = {name: option.get("default") for name, option in BALANCE_PLAN_ARGUMENTS.items()}
-    given = {"snapshot": SNAPSHOT, "max_spread": 12, "refusals": refusals, "what_if": what_if}
+    given = {"snapshot": SNAPSHOT, "max_spread": 12, "what_if": what_if, **given_back}
     plan = run_balance_plan({**defaults, **given}, False, given)["plan"]
 
-    page = written(tmp_path, snapshot=SNAPSHOT, plan=plan, refusals=refusals, what_if=what_if)
+    page = written(tmp_path, snapshot=SNAPSHOT, plan=plan, what_if=what_if, **given_back)
     assert "picture" in page["sections"]
     # One host is in maintenance, and its guests are on the others, but for those that can't be migrated.
     left = next(one for one in page["headroom"]["failures"] if one["host"] == first["from"])
