@@ -315,8 +315,10 @@ def _configure(manager: Any) -> None:
     plain = manager.ConfigManager._read_config_yaml_file
 
     def read(self: Any, file: Any) -> Any:
+        # Not by its name, which is another in each run of ansible-test.
         at = os.stat(file)
-        what = f"{sys.version} {file} {at.st_size} {at.st_mtime_ns} {at.st_ctime_ns} {at.st_ino}".encode()
+        which = at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
+        what = f"{sys.version} {which}".encode()
         name = f"settings-{_imp.source_hash(len(what), what).hex()}"
         data = kept(name)
         if data is not None:
@@ -357,10 +359,11 @@ def _load_yaml(loader: Any) -> None:
 
     def load(self: Any) -> Any:
         source, origin = self._evenkeel_source, self._origin
-        # A file of a plugin or role, and no other, since those of tests come and go.
+        # A file of a plugin or role, and no other, since those of tests come and go. ansible-test has them in
+        # a folder of its own.
         path = origin.path or ""
-        lasting = path.startswith(sys.prefix) or "/ansible_collections/" in path
-        if not lasting or not isinstance(source, str):
+        lasts = "/ansible/plugins/" in path or "/ansible_collections/" in path
+        if not lasts or not isinstance(source, str):
             return plain(self)
         settings = origin.line_num, origin.col_num, origin.description, self.trusted_as_template
         mode = self._duplicate_key_mode
