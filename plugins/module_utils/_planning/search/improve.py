@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
+from ..model.problem import Problem
 from ..model.solution import Solution, best_floor
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS
@@ -33,6 +34,7 @@ def improve(state: Solution, rng: Random, budget: int, stop: StoppingCriterion) 
     if not effort:
         return 0
     steps = effort * min(PARAMS.max_steps, max(PARAMS.min_steps, len(problem.members)))
+    steps = min(steps, _steps_that_see_all(problem))
     flat = not any(problem.metrics.limits)
     if _outside(state) and not flat and not is_out_of_reach(problem):
         _restart_until_fewer(state, rng, budget, stop, origin)
@@ -42,6 +44,16 @@ def improve(state: Solution, rng: Random, budget: int, stop: StoppingCriterion) 
         Annealer(state, rng, budget, stop, PARAMS.less_excess).run(steps, share=0.8)
         _descend(state, budget)
     return 0 if _outside(state) else _reduce_migrations(state, rng, budget, stop, steps)
+
+
+def _steps_that_see_all(problem: Problem) -> int:
+    """After how many steps nothing new is to be expected: few in a cluster with a handful of placements."""
+    placements = 1
+    for mask in problem.unit_mask:
+        placements *= max(1, bin(mask).count("1"))
+        if placements > PARAMS.max_steps:
+            break
+    return PARAMS.steps_per_placement * placements
 
 
 def _outside(state: Solution) -> bool:

@@ -64,11 +64,12 @@ class FixedCountSchedule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchParams:
     """min_steps, max_steps: steps of annealing for each effort; one for each unit, within these.
-    priced_steps: steps for each unit that pay for each migration; further ones have a fixed number of
-    migrations. attempts: other places for the band that are tried where the nearest one leads nowhere, fewer
-    of them in large clusters (attempted_units divided by the units), which have enough guests to fill any
-    gap, and in tiny ones (attempts_per_unit), of which few attempts see all placements; attempt_steps,
-    attempt_steps_per_unit: steps of each.
+    steps_per_placement: no more than these for each placement that there is. priced_steps: steps for each
+    unit that pay for each migration; further ones have a fixed number of migrations. attempts: other places
+    for the band that are tried where the nearest one leads nowhere, fewer of them in large clusters
+    (attempted_units divided by the units), which have enough guests to fill any gap, and in tiny ones
+    (attempts_per_unit), of which few attempts see all placements; attempt_steps, attempt_steps_per_unit:
+    steps of each.
 
     priced, fixed_count, deviation: the proposals of the three annealers. lightest, heaviest: the weights that
     a point outside the band may have; from the part `closing` of the search on, none loses weight.
@@ -78,6 +79,7 @@ class SearchParams:
 
     min_steps: int = 1500
     max_steps: int = 4000
+    steps_per_placement: int = 200
     priced_steps: int = 100
     attempts: int = 48
     attempted_units: int = 20_000
