@@ -113,7 +113,8 @@ options:
           storage_policy:
             description:
               - Name of a storage policy of vSphere with which the datastore must comply.
-              - At least one disk of the cluster must have the policy. Snapshots contain storage policies if they were read with O(evenkeel.cluster.cluster_facts#module:storage=true).
+              - At least one disk of the cluster must have the policy.
+              - Snapshots contain storage policies if they were read with O(evenkeel.cluster.cluster_facts#module:storage=true).
               - Nothing is assigned. Whoever creates the VM has to create the disk with the policy.
             type: str
             version_added: 1.5.0

@@ -24,13 +24,13 @@ from .step_tracker import SUCCESSFUL, OutcomeT, RunningT, StepT, StepTracker
 from .stopping import StopSignal
 
 NowT = TypeVar("NowT")
-SeenT = TypeVar("SeenT", contravariant=True)
+SeenT_contra = TypeVar("SeenT_contra", contravariant=True)
 
 
-class StepLauncher(Protocol[SeenT]):
+class StepLauncher(Protocol[SeenT_contra]):
     """Starts steps."""
 
-    def start_ready(self, now: SeenT) -> None: ...
+    def start_ready(self, now: SeenT_contra) -> None: ...
 
     def take_over(self) -> None: ...
 
