@@ -136,7 +136,7 @@ def test_a_whole_number_stays_one() -> None:
         ({"window_seconds": -1}, r"snapshot\.window_seconds: -1 is not a number of at least 0"),
         (
             {"colour": "red"},
-            r"snapshot\.colour: 'colour' is not a known field; known are cluster, datastores, disk_refusals, guests",
+            r"snapshot\.colour: 'colour' is not a known field; known are cluster, datastores, disk_refusals",
         ),
     ],
 )
