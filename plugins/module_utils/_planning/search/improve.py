@@ -34,7 +34,7 @@ def improve(state: Solution, rng: Random, budget: int, stop: StoppingCriterion) 
     if not effort:
         return 0
     steps = effort * min(PARAMS.max_steps, max(PARAMS.min_steps, len(problem.members)))
-    steps = min(steps, _steps_that_see_all(problem))
+    steps = _no_more_than_see_all(problem, steps)
     flat = not any(problem.metrics.limits)
     if _outside(state) and not flat and not is_out_of_reach(problem):
         _restart_until_fewer(state, rng, budget, stop, origin)
@@ -46,14 +46,14 @@ def improve(state: Solution, rng: Random, budget: int, stop: StoppingCriterion) 
     return 0 if _outside(state) else _reduce_migrations(state, rng, budget, stop, steps)
 
 
-def _steps_that_see_all(problem: Problem) -> int:
-    """After how many steps nothing new is to be expected: few in a cluster with a handful of placements."""
-    placements = 1
+def _no_more_than_see_all(problem: Problem, steps: int) -> int:
+    """These steps, or fewer where there is only a handful of placements, and soon nothing new to be seen."""
+    enough = PARAMS.steps_per_placement
     for mask in problem.unit_mask:
-        placements *= max(1, bin(mask).count("1"))
-        if placements > PARAMS.max_steps:
-            break
-    return PARAMS.steps_per_placement * placements
+        enough *= max(1, bin(mask).count("1"))
+        if enough >= steps:
+            return steps
+    return enough
 
 
 def _outside(state: Solution) -> bool:
