@@ -87,21 +87,14 @@ def read_storage_policies(
         except Refused as error:
             # The others may be answered all the same.
             refused[policy] = f"storage policy {name}: {error.what}"
-    return StoragePolicies(
-        of={
-            subject: _joined([known[policy] for policy in policies])
-            for subject, policies in chosen.items()
-            if not refused.keys() & policies
-        },
-        unknown={
-            **unknown,
-            **{
-                subject: ", ".join(refused[policy] for policy in policies if policy in refused)
-                for subject, policies in chosen.items()
-                if refused.keys() & policies
-            },
-        },
-    )
+    found: dict[Subject, Policy] = {}
+    for subject, policies in chosen.items():
+        why = [refused[policy] for policy in policies if policy in refused]
+        if why:
+            unknown[subject] = ", ".join(why)
+        else:
+            found[subject] = _joined([known[policy] for policy in policies])
+    return StoragePolicies(of=found, unknown=unknown)
 
 
 def breach(session: Session, request: DiskMoveRequest, target: str) -> str | None:
